@@ -8,7 +8,7 @@ STAMPS := $(VENV)/.stamps
 
 BUILD_PACKAGES := python3 python3-venv python3-dev gcc libc6-dev cmake ninja-build pkg-config \
 	clang llvm libbpf-dev libelf-dev zlib1g-dev liblz4-dev libssl-dev libisal-dev ca-certificates
-DEMO_PACKAGES := openjdk-17-jre-headless maven iproute2 iputils-ping curl
+DEMO_PACKAGES := openjdk-17-jre-headless maven iproute2 iputils-ping curl util-linux
 TEST_PACKAGES := tshark tcpdump iproute2 iputils-ping libcap2-bin util-linux procps prometheus
 
 SOURCES := pyproject.toml CMakeLists.txt $(wildcard bpf/*.[ch] cython/*/*.pyx cython/*/*.pxd)
@@ -79,7 +79,9 @@ $(STAMPS)/dev: requirements-dev.lock $(STAMPS)/installed
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements-dev.lock
 	@touch $@
 
-var/kafka/.complete: deploy/kafka/pom.xml | $(STAMPS)/demo-packages
+var/kafka/.complete: deploy/kafka/pom.xml deploy/kafka/SHA256SUMS | $(STAMPS)/demo-packages
 	@echo "fetching the Kafka artefacts"
-	@mvn -q -B -f deploy/kafka/pom.xml dependency:copy-dependencies -DoutputDirectory=$(CURDIR)/var/kafka/libs
+	@rm -rf var/kafka/libs
+	@mvn -q -B -Dstyle.color=never -f deploy/kafka/pom.xml dependency:copy-dependencies -DoutputDirectory=$(CURDIR)/var/kafka/libs
+	@cd var/kafka/libs && sha256sum --quiet --strict --check $(CURDIR)/deploy/kafka/SHA256SUMS
 	@touch $@
