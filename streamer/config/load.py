@@ -177,22 +177,21 @@ def _unknown(section: str, key: str | None, origin: str) -> UnknownSettingError:
 
 
 def _nearest(section: str, key: str | None) -> str | None:
-    """The setting (or section) whose name is most like this one."""
+    """The setting (or section) that was probably meant."""
     models = section_models()
+    everything = [f"{name}.{field}" for name in models for field in models[name].model_fields]
+    # The very key in another section says more than any likeness.
+    same_key = [name for name in everything if name.partition(".")[2] == (key or section)]
+    if same_key:
+        return difflib.get_close_matches(f"{section}.{key}", same_key, n=1, cutoff=0)[0]
     if key is None:
-        close = difflib.get_close_matches(section, models, n=1)
-        return close[0] if close else None
-    if section in models:
-        close = difflib.get_close_matches(key, models[section].model_fields, n=1)
-        if close:
-            return f"{section}.{close[0]}"
-    everything = [
-        f"{name}.{field}" for name, model in models.items() for field in model.model_fields
-    ]
-    # The same key elsewhere says more than a likeness of the whole.
-    same_key = [name for name in everything if name.partition(".")[2] == key]
-    close = difflib.get_close_matches(f"{section}.{key}", same_key or everything, n=1, cutoff=0.3)
-    return close[0] if close else None
+        candidates = list(models)
+    elif section in models:
+        candidates = [name for name in everything if name.startswith(f"{section}.")]
+    else:
+        candidates = everything
+    name = section if key is None else f"{section}.{key}"
+    return next(iter(difflib.get_close_matches(name, candidates, n=1)), None)
 
 
 # --------------------------------------------------------------- validation

@@ -103,7 +103,8 @@ def test_every_setting_can_be_set_by_its_variable() -> None:
         ("[kafka]\nbootstrap-servers = 'a'", "kafka.bootstrap-servers", "kafka.bootstrap_servers"),
         ("[captur]\nhook = 'tc'", "captur", "capture"),
         ("[batch]\nring_bytes = 4096", "batch.ring_bytes", "capture.ring_bytes"),
-        ("hook = 'tc'", "hook", None),
+        ("hook = 'tc'", "hook", "capture.hook"),
+        ("[xyz]\nabc = 1", "xyz", None),
     ],
 )
 def test_unknown_key_names_the_nearest(toml: Any, text: str, key: str, nearest: str | None) -> None:
