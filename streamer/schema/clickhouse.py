@@ -128,8 +128,8 @@ WHERE JSONType(record) != 'Object'
 
 def statements(script: str) -> list[str]:
     """The single statements of a script made here, without comments."""
-    lines = [line for line in script.splitlines() if not line.startswith("--")]
-    return [part.strip() for part in "\n".join(lines).split(";\n") if part.strip(" \n;")]
+    lines = (line for line in script.splitlines() if not line.startswith("--"))
+    return [part.strip() for part in "".join(f"{line}\n" for line in lines).split(";\n")][:-1]
 
 
 def tuple_type(topic: Topic) -> str:
