@@ -94,6 +94,7 @@ enum parse_flags {
 	PARSE_BAD_IP_HEADER = 1 << 7,	  /* version or header length is impossible */
 	PARSE_BAD_IP_LENGTH = 1 << 8,	  /* total or payload length disagrees with the headers */
 	PARSE_BAD_TRANSPORT_HEADER = 1 << 9, /* TCP data offset or UDP length is impossible */
+	PARSE_UNKNOWN_ARP = 1 << 10,	  /* ARP for other addresses than Ethernet and IPv4 */
 	PARSE_HAS_TCP = 1 << 12,	  /* not shown: tcp_* fields are set */
 	PARSE_HAS_IP = 1 << 13,		  /* not shown: ttl, tos are set */
 	PARSE_HAS_ID = 1 << 14,		  /* not shown: ip_id is set */

@@ -44,6 +44,7 @@ cdef extern from "event.h" nogil:
         PARSE_BAD_IP_HEADER
         PARSE_BAD_IP_LENGTH
         PARSE_BAD_TRANSPORT_HEADER
+        PARSE_UNKNOWN_ARP
         PARSE_HAS_TCP
         PARSE_HAS_IP
         PARSE_HAS_ID
