@@ -9,12 +9,13 @@ from . import clickhouse, elasticsearch, json_schema
 from .encoding import constant_members
 from .field import Field, Topic
 from .packets import PACKETS
+from .stats import STATS
 
 Format = Literal["json-schema", "elasticsearch", "clickhouse"]
 
-TOPICS: dict[str, Topic] = {topic.name: topic for topic in (PACKETS,)}
+TOPICS: dict[str, Topic] = {topic.name: topic for topic in (PACKETS, STATS)}
 
-__all__ = ["PACKETS", "TOPICS", "Field", "Format", "Topic", "constants", "render"]
+__all__ = ["PACKETS", "STATS", "TOPICS", "Field", "Format", "Topic", "constants", "render"]
 
 
 def render(

@@ -154,8 +154,10 @@ def column_type(field: Field) -> str:
             one = "DateTime64(9, 'UTC')"
         case "boolean":
             one = "Bool"
+        case "counts":
+            one = f"Map(LowCardinality(String), {_integer(field)})"
         case _:
-            one = f"UInt{field.bits}"
+            one = _integer(field)
     return f"Array({one})" if field.many else one
 
 
@@ -172,12 +174,18 @@ def _tuple(tree: dict[str, Any]) -> str:
     return f"Tuple({', '.join(members)})"
 
 
+def _integer(field: Field) -> str:
+    return f"{'Int' if field.signed else 'UInt'}{field.bits}"
+
+
 def _parsed_type(field: Field) -> str:
     # Parsing into LowCardinality is slow, and the view converts it for nothing; the time is
     # parsed apart, since a session's settings decide which formats JSONExtract understands.
     match field.type:
         case "keyword" | "date_nanos":
             one = "String"
+        case "counts":
+            one = f"Map(String, {_integer(field)})"
         case _:
             return column_type(field)
     return f"Array({one})" if field.many else one

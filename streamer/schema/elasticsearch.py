@@ -44,4 +44,7 @@ def _mapping(field: Field) -> dict[str, Any]:
         return {"type": "constant_keyword", "value": value}
     if field.type == "keyword":
         return {"type": "keyword", "ignore_above": IGNORE_ABOVE}
+    if field.type == "counts":
+        # each name becomes a long of its own: few, and never taken from packets
+        return {"type": "object", "dynamic": True}
     return {"type": field.type}

@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Type = Literal["keyword", "ip", "date_nanos", "long", "integer", "short", "boolean"]
+Type = Literal["keyword", "ip", "date_nanos", "long", "integer", "short", "boolean", "counts"]
 Constant = str | tuple[str, ...]
 
 JSON_SAFE_INTEGER = 2**53 - 1  # the largest a reader that keeps numbers as doubles gets right
@@ -19,7 +19,10 @@ class Field:
     name: str
     """Dotted path in the nested JSON record."""
     type: Type
-    """Elasticsearch's type; for an ECS field, ECS's (or see `exception`)."""
+    """Elasticsearch's type; for an ECS field, ECS's (or see `exception`).
+
+    `counts` is an object of counters by name, which readers must not know in advance.
+    """
     description: str
     ecs: bool = False
     """The name is one of the Elastic Common Schema."""
@@ -28,9 +31,10 @@ class Field:
     required: bool = False
     """In every record."""
     bits: int = 0
-    """Width of an unsigned integer."""
+    """Width of an integer."""
+    signed: bool = False
     maximum: int | None = None
-    """Where it is less than `bits` allow."""
+    """Where it is less than an unsigned integer of `bits` can hold."""
     many: bool = False
     """The value is a list."""
     values: tuple[str, ...] = ()

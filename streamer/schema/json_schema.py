@@ -84,5 +84,12 @@ def _value(field: Field) -> dict[str, Any]:
             return {"type": "string", "format": "date-time", "pattern": field.pattern}
         case "boolean":
             return {"type": "boolean"}
+        case "counts":
+            return {"type": "object", "additionalProperties": _integer(field)}
         case _:
-            return {"type": "integer", "minimum": 0, "maximum": field.largest}
+            return _integer(field)
+
+
+def _integer(field: Field) -> dict[str, Any]:
+    minimum = -field.largest if field.signed else 0
+    return {"type": "integer", "minimum": minimum, "maximum": field.largest}

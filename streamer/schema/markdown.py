@@ -66,7 +66,7 @@ def _row(field: Field) -> str:
     notes = [field.description]
     if field.values:
         notes.append("One of " + ", ".join(f"`{value}`" for value in field.values) + ".")
-    elif field.example is not None:
+    elif field.example is not None and field.type != "counts":
         notes.append(f"Example: `{_json(field.example)}`.")
     if field.default is not None:
         notes.append(f"Left out when {field.default}.")
