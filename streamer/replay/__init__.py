@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Capture files through the capture program: the same events without a network."""

@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Link types of capture files (LINKTYPE_*), and each one's packets as frames for the program.
+
+The program's XDP entry reads a frame: an Ethernet header, or 14 bytes of which only the ethertype
+counts (link 1 of `struct replay_meta`). What has another header, or none, gets such 14 bytes.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+ETHERNET = 1
+ETHERNET_HEADER_BYTES = 14
+
+_IPV4 = bytes(12) + b"\x08\x00"
+_IPV6 = bytes(12) + b"\x86\xdd"
+_UNKNOWN = bytes(14)
+
+# The address families that BSDs, Darwin and Linux write in front of a packet.
+_FAMILIES = {2: _IPV4, 10: _IPV6, 24: _IPV6, 28: _IPV6, 30: _IPV6}
+
+# Devices whose cooked header has something else than an ethertype in the protocol's place.
+_COOKED_WITHOUT_ETHERTYPE = frozenset({770, 801, 802, 803, 824})
+
+
+def _raw(data: bytes) -> bytes | None:
+    version = data[0] >> 4 if data else 0
+    return {4: _IPV4, 6: _IPV6}.get(version, _UNKNOWN) + data
+
+
+def _raw_ipv4(data: bytes) -> bytes | None:
+    return _IPV4 + data
+
+
+def _raw_ipv6(data: bytes) -> bytes | None:
+    return _IPV6 + data
+
+
+def _family(data: bytes) -> bytes | None:
+    """Take off an address family of four bytes, in the byte order of the capturing machine."""
+    if len(data) < 4:
+        return None
+    family = min(int.from_bytes(data[:4], "little"), int.from_bytes(data[:4], "big"))
+    return _FAMILIES.get(family, _UNKNOWN) + data[4:]
+
+
+def _cooked(data: bytes) -> bytes | None:
+    if len(data) < 16 or int.from_bytes(data[2:4], "big") in _COOKED_WITHOUT_ETHERTYPE:
+        return None
+    return bytes(12) + data[14:]
+
+
+def _cooked2(data: bytes) -> bytes | None:
+    if len(data) < 20 or int.from_bytes(data[8:10], "big") in _COOKED_WITHOUT_ETHERTYPE:
+        return None
+    return bytes(12) + data[:2] + data[20:]
+
+
+# Link types without an Ethernet header: name, and what makes a frame (None: it holds no packet).
+_CONVERTERS: dict[int, tuple[str, Callable[[bytes], bytes | None]]] = {
+    0: ("BSD loopback", _family),
+    12: ("raw IP", _raw),
+    14: ("raw IP", _raw),
+    101: ("raw IP", _raw),
+    108: ("OpenBSD loopback", _family),
+    113: ("Linux cooked", _cooked),
+    228: ("raw IPv4", _raw_ipv4),
+    229: ("raw IPv6", _raw_ipv6),
+    276: ("Linux cooked v2", _cooked2),
+}
+SUPPORTED_NAMES = "Ethernet, raw IP, Linux cooked (SLL, SLL2) and BSD loopback"
+
+_OTHER_NAMES = {
+    3: "AX.25",
+    6: "IEEE 802.5 token ring",
+    7: "ARCNET",
+    8: "SLIP",
+    9: "PPP",
+    10: "FDDI",
+    50: "PPP in HDLC framing",
+    51: "PPPoE",
+    100: "LLC-encapsulated ATM",
+    104: "Cisco HDLC",
+    105: "IEEE 802.11",
+    107: "frame relay",
+    117: "OpenBSD pflog",
+    119: "IEEE 802.11 with Prism header",
+    122: "IP over Fibre Channel",
+    127: "IEEE 802.11 with radiotap",
+    147: "private use 0",
+    163: "IEEE 802.11 with AVS header",
+    166: "PPP with direction",
+    187: "Bluetooth HCI",
+    189: "USB, Linux",
+    192: "per-packet information",
+    195: "IEEE 802.15.4",
+    201: "Bluetooth HCI with direction",
+    220: "USB, Linux, memory-mapped",
+    227: "CAN, SocketCAN",
+    239: "NFLOG",
+    240: "Hilscher netANALYZER",
+    249: "USBPcap",
+    251: "Bluetooth LE",
+    253: "netlink",
+    258: "Apple PKTAP",
+    271: "vsock",
+    272: "Nordic Bluetooth LE",
+}
+
+
+def is_supported(link_type: int) -> bool:
+    """Tell whether packets of this link type can be replayed."""
+    return link_type == ETHERNET or link_type in _CONVERTERS
+
+
+def describe(link_type: int) -> str:
+    """Name and number, for people: `IEEE 802.11 (105)`."""
+    if link_type == ETHERNET:
+        return f"Ethernet ({ETHERNET})"
+    name = _CONVERTERS[link_type][0] if link_type in _CONVERTERS else _OTHER_NAMES.get(link_type)
+    return f"{name} ({link_type})" if name else f"number {link_type}"
+
+
+def converter(link_type: int) -> Callable[[bytes], bytes | None] | None:
+    """What makes a frame of a packet; None when the link type is not supported or is Ethernet."""
+    found = _CONVERTERS.get(link_type)
+    return found[1] if found else None
