@@ -24,6 +24,7 @@ PARSE_FLAGS = (
     "bad_ip_header",
     "bad_ip_length",
     "bad_transport_header",
+    "unknown_arp",
 )
 
 
