@@ -1,2 +1,327 @@
 # SPDX-License-Identifier: Apache-2.0
-# cython: language_level=3
+# cython: language_level=3, cdivision=True
+"""One packet event as one JSON document.
+
+    {"@timestamp":"…","event":{"sequence":…},"agent":{…},"host":{…},   constant but for two numbers
+    "network":{…},"source":{…},"destination":{…},"observer":{…},       once per flow, cached
+    "packet":{"hook":"tc",  "length":…,…}}                             once per packet
+"""
+
+import json
+
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.string cimport memcpy
+
+from hotpath.event cimport (
+    FRAGMENT_MORE,
+    FRAGMENT_OFFSET_MASK,
+    PARSE_FRAGMENT,
+    PARSE_HAS_ID,
+    PARSE_HAS_IP,
+    PARSE_HAS_PAYLOAD,
+    PARSE_HAS_TCP,
+    packet_event,
+)
+from hotpath.flow_cache cimport FlowCache, FLOW_TEXT_CAPACITY, find_flow, flow_entry, flow_hash
+from hotpath.flow_text cimport write_flow_text
+from hotpath.interface_names cimport InterfaceNames
+from hotpath.text cimport put, put_2_digits, put_4_digits, put_8_digits, put_u32, put_u64
+
+
+cdef extern from *:
+    """
+    /* The longest varying part, written out, as in flow_text.pyx. */
+    #define HEAD_LONGEST \\
+        "{\\"@timestamp\\":\\"2026-11-23T10:00:00.123456789Z\\",\\"event\\":{\\"sequence\\":18446744073709551615"
+    #define TAIL_LONGEST \\
+        "\\"length\\":4294967295,\\"ttl\\":255,\\"dscp\\":63,\\"ecn\\":3,\\"id\\":4294967295," \\
+        "\\"fragment\\":{\\"offset\\":65528,\\"more\\":false},\\"payload_length\\":4294967295," \\
+        "\\"segments\\":65535,\\"parse\\":[\\"truncated\\",\\"fragment\\",\\"ip_options\\"," \\
+        "\\"ipv6_extensions\\",\\"unknown_ethertype\\",\\"vlan_depth\\",\\"extension_depth\\"," \\
+        "\\"bad_ip_header\\",\\"bad_ip_length\\",\\"bad_transport_header\\"]," \\
+        "\\"tcp\\":{\\"flags\\":[\\"fin\\",\\"syn\\",\\"rst\\",\\"psh\\",\\"ack\\",\\"urg\\",\\"ece\\",\\"cwr\\",\\"ae\\"]," \\
+        "\\"seq\\":4294967295,\\"ack\\":4294967295,\\"window\\":65535}}}"
+
+    enum {
+        TCP_FLAGS_BYTES = 80, /* copied whole */
+        VARYING_BYTES = sizeof(HEAD_LONGEST) + sizeof(TAIL_LONGEST) + TCP_FLAGS_BYTES,
+    };
+    """
+    enum: TCP_FLAGS_BYTES
+    enum: VARYING_BYTES
+
+
+cdef enum:
+    SHOWN_PARSE_FLAGS = 0x03FF
+    TCP_FLAG_COMBINATIONS = 512
+    TCP_ACK = 1 << 4
+    NANOSECONDS = 1_000_000_000
+
+cdef enum:
+    MAX_CONSTANT_BYTES = MAX_DOCUMENT_BYTES - VARYING_BYTES - FLOW_TEXT_CAPACITY
+
+
+cdef struct flags_text:
+    char text[80]  # "tcp":{"flags":[…],"seq":
+    uint8_t length
+
+
+TCP_FLAG_NAMES = ("fin", "syn", "rst", "psh", "ack", "urg", "ece", "cwr", "ae")
+PARSE_FLAG_NAMES = (
+    "truncated",
+    "fragment",
+    "ip_options",
+    "ipv6_extensions",
+    "unknown_ethertype",
+    "vlan_depth",
+    "extension_depth",
+    "bad_ip_header",
+    "bad_ip_length",
+    "bad_transport_header",
+)
+"""Names of the bits, from the lowest."""
+
+ENCODER_MEMBERS = frozenset(
+    ("@timestamp", "event", "agent", "host", "network", "source", "destination", "observer", "packet")
+)
+
+cdef flags_text tcp_flags_texts[TCP_FLAG_COMBINATIONS]
+
+
+cdef fill_tcp_flags_texts():
+    cdef bytes text
+    for flags in range(TCP_FLAG_COMBINATIONS):
+        names = [name for bit, name in enumerate(TCP_FLAG_NAMES) if flags >> bit & 1]
+        text = b'"tcp":{"flags":%s,"seq":' % json.dumps(names, separators=(",", ":")).encode()
+        assert len(text) <= sizeof(tcp_flags_texts[0].text)
+        memcpy(tcp_flags_texts[flags].text, <const char *>text, len(text))
+        tcp_flags_texts[flags].length = len(text)
+
+
+fill_tcp_flags_texts()
+
+
+cdef inline char *put_parse_name(char *out, uint32_t bit) noexcept nogil:
+    if bit == 0:
+        return put(out, b'"truncated",')
+    if bit == 1:
+        return put(out, b'"fragment",')
+    if bit == 2:
+        return put(out, b'"ip_options",')
+    if bit == 3:
+        return put(out, b'"ipv6_extensions",')
+    if bit == 4:
+        return put(out, b'"unknown_ethertype",')
+    if bit == 5:
+        return put(out, b'"vlan_depth",')
+    if bit == 6:
+        return put(out, b'"extension_depth",')
+    if bit == 7:
+        return put(out, b'"bad_ip_header",')
+    if bit == 8:
+        return put(out, b'"bad_ip_length",')
+    return put(out, b'"bad_transport_header",')
+
+
+cdef char *put_parse_flags(char *out, uint32_t flags) noexcept nogil:
+    cdef uint32_t bit
+    out = put(out, b',"parse":[')
+    for bit in range(10):
+        if flags >> bit & 1:
+            out = put_parse_name(out, bit)
+    out[-1] = b"]"
+    return out
+
+
+cdef char *put_fragment(char *out, uint32_t fragment) noexcept nogil:
+    out = put_u32(put(out, b',"fragment":{"offset":'), (fragment & FRAGMENT_OFFSET_MASK) * 8)
+    return put(out, b',"more":true}' if fragment & FRAGMENT_MORE else b',"more":false}')
+
+
+cdef inline char *put_packet_members(char *out, const packet_event *event) noexcept nogil:
+    """What varies inside "packet", and the ends of it and of the document."""
+    cdef const flags_text *flags
+    out = put_u32(put(out, b'"length":'), event.wire_length)
+    if event.parse & PARSE_HAS_IP:
+        out = put_u32(put(out, b',"ttl":'), event.ttl)
+        if event.tos:
+            if event.tos >> 2:
+                out = put_u32(put(out, b',"dscp":'), event.tos >> 2)
+            if event.tos & 3:
+                out = put_u32(put(out, b',"ecn":'), event.tos & 3)
+    if event.parse & PARSE_HAS_ID:
+        out = put_u32(put(out, b',"id":'), event.ip_id)
+    if event.parse & PARSE_FRAGMENT:
+        out = put_fragment(out, event.fragment)
+    if event.parse & PARSE_HAS_PAYLOAD:
+        out = put_u32(put(out, b',"payload_length":'), event.payload_length)
+    if event.segments != 1:
+        out = put_u32(put(out, b',"segments":'), event.segments)
+    if event.parse & SHOWN_PARSE_FLAGS:
+        out = put_parse_flags(out, event.parse)
+    if not event.parse & PARSE_HAS_TCP:
+        return put(out, b"}}")
+    out[0] = b","
+    out += 1
+    flags = &tcp_flags_texts[event.tcp_flags & (TCP_FLAG_COMBINATIONS - 1)]
+    memcpy(out, flags.text, TCP_FLAGS_BYTES)
+    out = put_u32(out + flags.length, event.tcp_seq)
+    if event.tcp_flags & TCP_ACK:
+        out = put_u32(put(out, b',"ack":'), event.tcp_ack)
+    return put(put_u32(put(out, b',"window":'), event.tcp_window), b"}}}")
+
+
+cdef class EventEncoder:
+    """Encodes packet events; what it keeps is bounded by `flow_cache_bytes`.
+
+    `constants` and `event_constants` are JSON members to put into each document, at the top and
+    inside "event". Not safe to use from two threads at once.
+    """
+
+    def __cinit__(
+        self,
+        *,
+        agent_id: str,
+        ephemeral_id: str,
+        host_name: str | None = None,
+        community_id_seed: int = 0,
+        constants: bytes = b"",
+        event_constants: bytes = b"",
+        flow_cache_bytes: int = 4 * 1024 * 1024,
+    ):
+        if not 0 <= community_id_seed <= 0xFFFF:
+            raise ValueError(f"Community ID seed: {community_id_seed}; it must be 0 to 65535")
+        self.seed = community_id_seed
+        self.flows = FlowCache(flow_cache_bytes)
+        self.interfaces = InterfaceNames()
+        top = members("constants", constants, ENCODER_MEMBERS)
+        inner = members("event_constants", event_constants, {"sequence"})
+        document = {"agent": {"id": agent_id, "ephemeral_id": ephemeral_id}}
+        if host_name:
+            document["host"] = {"name": host_name}
+        text = "".join(
+            [
+                "," + compact(inner)[1:-1] if inner else "",
+                "},",
+                compact(document | top)[1:-1],
+                ",",
+            ]
+        ).encode()
+        if len(text) > MAX_CONSTANT_BYTES:
+            raise ValueError(
+                f"agent, host name and constants take {len(text)} bytes of each document; "
+                f"at most {MAX_CONSTANT_BYTES} are possible"
+            )
+        self.constant_length = len(text)
+        memcpy(self.constant_text, <const char *>text, len(text))
+        self.start_second(0)
+
+    def set_interface(self, ifindex: int, name: str | bytes) -> None:
+        """Set the name of an interface; an empty name forgets it.
+
+        A change forgets the cached flows, since their texts hold names.
+        """
+        if self.interfaces.set(ifindex, name):
+            self.flows.forget_all()
+
+    def encode(self, record: bytes, *, utc_offset_ns: int, sequence: int) -> bytes:
+        """The document of one record."""
+        cdef packet_event event
+        cdef char out[MAX_DOCUMENT_BYTES]
+        if len(record) != sizeof(packet_event):
+            raise ValueError(f"a packet event has {sizeof(packet_event)} bytes, not {len(record)}")
+        memcpy(&event, <const char *>record, sizeof(packet_event))
+        return out[: self.encode_event(&event, utc_offset_ns, sequence, out)]
+
+    def record_key(self) -> tuple[bytes, int] | None:
+        """The Kafka key of the event encoded last and its murmur2; None if it has no key."""
+        if self.flow == NULL or not self.flow.key_length:
+            return None
+        start = self.flow.text + self.flow.key_offset
+        return start[: self.flow.key_length], self.flow.key_hash
+
+    def cache_info(self) -> FlowCacheInfo:
+        """Hits, misses, evictions; entries and bytes held now."""
+        return self.flows.info()
+
+    cdef Py_ssize_t encode_event(
+        self, const packet_event *event, int64_t utc_offset_ns, uint64_t sequence, char *start
+    ) noexcept nogil:
+        """Write the document, at most MAX_DOCUMENT_BYTES; returns its length."""
+        cdef uint32_t hash = flow_hash(&event.key, self.flows.table.secret)
+        cdef flow_entry *flow = find_flow(&self.flows.table, &event.key, hash)
+        # Times wrap as unsigned numbers do: nonsense stays nonsense, and defined.
+        cdef int64_t utc_ns = <int64_t>(event.timestamp_ns + <uint64_t>utc_offset_ns)
+        cdef uint64_t nanoseconds = <uint64_t>utc_ns - <uint64_t>self.second_start_ns
+        cdef char *out = start
+        if flow == NULL:
+            flow = self.add_flow(event, hash)
+        self.flow = flow
+        if nanoseconds >= NANOSECONDS:
+            self.start_second(utc_ns)
+            nanoseconds = <uint64_t>utc_ns - <uint64_t>self.second_start_ns
+
+        memcpy(out, self.second_text, SECOND_TEXT_BYTES)
+        out += SECOND_TEXT_BYTES
+        out[0] = <char>(48 + nanoseconds // 100_000_000)
+        out = put_8_digits(out + 1, <uint32_t>(nanoseconds % 100_000_000))
+        out = put_u64(put(out, b'Z","event":{"sequence":'), sequence)
+        memcpy(out, self.constant_text, self.constant_length)
+        out += self.constant_length
+        memcpy(out, flow.text, flow.text_length)
+        out += flow.text_length
+        return put_packet_members(out, event) - start
+
+    cdef flow_entry *add_flow(self, const packet_event *event, uint32_t hash) noexcept nogil:
+        cdef flow_entry *flow = self.flows.add(&event.key, hash)
+        write_flow_text(flow, self.interfaces.find(event.key.ifindex), self.seed)
+        return flow
+
+    cdef void start_second(self, int64_t utc_ns) noexcept nogil:
+        """Write the date and time of day of the second this time is in."""
+        # Floors, also before 1970; 64 bits of nanoseconds end in the year 2262.
+        cdef int64_t second = utc_ns // NANOSECONDS - (utc_ns % NANOSECONDS < 0)
+        cdef int64_t day = second // 86_400 - (second % 86_400 < 0)
+        cdef uint32_t of_day = <uint32_t>(second - day * 86_400)
+        cdef uint32_t era_day, era_year, year_day, month_index
+        cdef uint32_t year, month
+        cdef char *out = put(self.second_text, b'{"@timestamp":"')
+        self.second_start_ns = <int64_t>(<uint64_t>second * <uint64_t>NANOSECONDS)
+        # Years that begin in March: leap days are last. Day 0 is 1600-03-01, era one of 400 years.
+        day += 135_080
+        era_day = <uint32_t>(day % 146_097)
+        era_year = (era_day - era_day // 1_460 + era_day // 36_524 - era_day // 146_096) // 365
+        year_day = era_day - (365 * era_year + era_year // 4 - era_year // 100)
+        month_index = (5 * year_day + 2) // 153
+        month = month_index + 3 if month_index < 10 else month_index - 9
+        year = 1600 + 400 * <uint32_t>(day // 146_097) + era_year + (month <= 2)
+        out = put(put_4_digits(out, year), b"-")
+        out = put(put_2_digits(out, month), b"-")
+        out = put(put_2_digits(out, year_day - (153 * month_index + 2) // 5 + 1), b"T")
+        out = put(put_2_digits(out, of_day // 3600), b":")
+        out = put(put_2_digits(out, of_day // 60 % 60), b":")
+        put(put_2_digits(out, of_day % 60), b".")
+
+
+def compact(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+
+
+def members(setting: str, text: bytes, taken) -> dict[str, object]:
+    """The members written in a setting, none of which may be one that the encoder writes."""
+
+    def unique(pairs):
+        names = [name for name, _ in pairs]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"{setting}: {name!r} is there twice")
+        return dict(pairs)
+
+    try:
+        found = json.loads(b"{" + text + b"}", object_pairs_hook=unique)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{setting}: not members of a JSON object: {error}") from None
+    for name in found:
+        if name in taken:
+            raise ValueError(f"{setting}: {name!r} is written by the encoder itself")
+    return found
