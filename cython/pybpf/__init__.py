@@ -1,1 +1,58 @@
 # SPDX-License-Identifier: Apache-2.0
+"""A typed binding of libbpf: objects, programs, maps, links, and a ring buffer read in place."""
+
+from pybpf import capabilities, features
+from pybpf._core import possible_cpus, wait_for_running_programs
+from pybpf._info import ProgramInfo
+from pybpf._link import Link, attach_socket_filter, attach_tcx, attach_xdp, xdp_mode
+from pybpf._map import Map
+from pybpf._object import Object, Program, RunStatistics, TestRunResult
+from pybpf._ring import Lease, RingBuffer
+from pybpf.errors import (
+    AttachError,
+    HookBusy,
+    LeaseError,
+    MapTypeError,
+    NoSuchInterface,
+    NotFound,
+    NotSupported,
+    ObjectClosed,
+    PermissionDenied,
+    PybpfError,
+    SizeError,
+    StateError,
+    VerifierError,
+)
+
+__all__ = [
+    "AttachError",
+    "HookBusy",
+    "Lease",
+    "LeaseError",
+    "Link",
+    "Map",
+    "MapTypeError",
+    "NoSuchInterface",
+    "NotFound",
+    "NotSupported",
+    "Object",
+    "ObjectClosed",
+    "PermissionDenied",
+    "Program",
+    "ProgramInfo",
+    "PybpfError",
+    "RingBuffer",
+    "RunStatistics",
+    "SizeError",
+    "StateError",
+    "TestRunResult",
+    "VerifierError",
+    "attach_socket_filter",
+    "attach_tcx",
+    "attach_xdp",
+    "capabilities",
+    "features",
+    "possible_cpus",
+    "wait_for_running_programs",
+    "xdp_mode",
+]
