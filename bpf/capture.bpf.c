@@ -211,6 +211,8 @@ static __always_inline int capture_socket(struct __sk_buff *skb, bool link_layer
 
 	bool egress = skb->pkt_type == PACKET_OUTGOING;
 
+	if (egress ? !socket_egress : !socket_ingress)
+		return 0;
 	capture_skb(skb, &cursor, egress ? DIRECTION_EGRESS : DIRECTION_INGRESS,
 		    egress ? SOCKET_EGRESS : SOCKET_INGRESS, link_layer);
 	return 0; /* nothing is queued on the socket */

@@ -21,6 +21,9 @@ const volatile __u32 ring_bytes = 8 << 20;
 const volatile bool use_xdp_load_bytes = false;
 /* Packets are test runs over a capture: struct replay_meta is before the data. */
 const volatile bool replay = false;
+/* What a socket filter sees of both directions; the other hooks see one. */
+const volatile bool socket_ingress = true;
+const volatile bool socket_egress = true;
 /* Packets of own_connections are counted and left out. */
 const volatile bool exclude_own = false;
 

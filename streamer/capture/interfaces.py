@@ -76,7 +76,7 @@ def list_interfaces() -> list[Interface]:
 class InterfaceMonitor:
     """The interfaces of one network namespace, kept up to date.
 
-    Enter it inside the namespace; `follow` may be called outside.
+    Open it inside the namespace; `follow` may be called outside.
     """
 
     def __init__(self) -> None:
@@ -87,6 +87,13 @@ class InterfaceMonitor:
         self._gone: Callable[[Interface], None] = _ignore
 
     def __enter__(self) -> Self:
+        self.open()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def open(self) -> None:
         """Subscribe first, then list: nothing falls between."""
         try:
             self._sockets = netlink.LinkSockets()
@@ -94,10 +101,6 @@ class InterfaceMonitor:
         except OSError as error:
             self.close()
             raise CaptureError(f"cannot list the interfaces: {error.strerror or error}") from error
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def close(self) -> None:
         """Stop following and close the sockets; may be called twice."""

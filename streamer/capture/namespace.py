@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Enter another network namespace for one synchronous section."""
+"""Another network namespace, entered for synchronous sections."""
 
 from __future__ import annotations
 
@@ -20,32 +20,44 @@ _NAMED_NAMESPACES = Path("/run/netns")  # where `ip netns` keeps them
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-@contextmanager
-def network_namespace(path: Path | None) -> Iterator[None]:
-    """Run the body in the network namespace at `path`; None stays where we are.
+class NetworkNamespace:
+    """The network namespace at a path, held open; for None the one we are in."""
 
-    A thread's namespace is switched, so the body must not await. Sockets made inside stay there.
-    """
-    if path is None:
-        yield
-        return
-    target = _open(path)
-    try:
-        home = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        os.close(target)
-        raise
-    try:
-        _enter(target, path)
-        try:
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        self._descriptor = -1
+
+    def open(self) -> None:
+        """Hold the namespace: it can then be entered even when its name is gone."""
+        if self._path is not None and self._descriptor < 0:
+            self._descriptor = _open(self._path)
+
+    def close(self) -> None:
+        """Let it go; may be called twice."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+    @contextmanager
+    def entered(self) -> Iterator[None]:
+        """Run the body inside; sockets made there stay there.
+
+        The calling thread is switched, so the body must not await.
+        """
+        if self._path is None:
             yield
+            return
+        home = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            _enter(self._descriptor, self._path)
+            try:
+                yield
+            finally:
+                if _libc.setns(home, _CLONE_NEWNET) != 0:  # nothing later could be trusted
+                    reason = os.strerror(ctypes.get_errno())
+                    raise CaptureError(f"cannot leave network namespace {self._path}: {reason}")
         finally:
-            if _libc.setns(home, _CLONE_NEWNET) != 0:  # nothing after this could be trusted
-                code = ctypes.get_errno()
-                raise CaptureError(f"cannot leave network namespace {path}: {os.strerror(code)}")
-    finally:
-        os.close(home)
-        os.close(target)
+            os.close(home)
 
 
 def _open(path: Path) -> int:
@@ -53,16 +65,12 @@ def _open(path: Path) -> int:
         return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
         named = _NAMED_NAMESPACES / path.name
-        hint = (
-            f"did you mean {named}?" if named.exists() else "`ip netns` keeps its own in /run/netns"
-        )
+        hint = f"did you mean {named}?" if named.exists() else "`ip netns` keeps them in /run/netns"
         raise CaptureError(f"there is no network namespace at {path}", hint=hint) from None
     except PermissionError:
         raise MissingPrivilege(f"no permission to open network namespace {path}") from None
     except OSError as error:
-        raise CaptureError(
-            f"cannot open network namespace {path}: {os.strerror(error.errno or 0)}"
-        ) from None
+        raise CaptureError(f"cannot open network namespace {path}: {error.strerror}") from None
 
 
 def _enter(descriptor: int, path: Path) -> None:
