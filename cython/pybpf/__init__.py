@@ -2,6 +2,7 @@
 """A typed binding of libbpf: objects, programs, maps, links, and a ring buffer read in place."""
 
 from pybpf import capabilities, features
+from pybpf._clsact import ClsactLink, attach_clsact, sweep_clsact
 from pybpf._core import possible_cpus, wait_for_running_programs
 from pybpf._info import ProgramInfo
 from pybpf._link import Link, attach_socket_filter, attach_tcx, attach_xdp, xdp_mode
@@ -23,9 +24,12 @@ from pybpf.errors import (
     StateError,
     VerifierError,
 )
+from pybpf.query import Attached, query_attached
 
 __all__ = [
     "AttachError",
+    "Attached",
+    "ClsactLink",
     "HookBusy",
     "Lease",
     "LeaseError",
@@ -47,12 +51,15 @@ __all__ = [
     "StateError",
     "TestRunResult",
     "VerifierError",
+    "attach_clsact",
     "attach_socket_filter",
     "attach_tcx",
     "attach_xdp",
     "capabilities",
     "features",
     "possible_cpus",
+    "query_attached",
+    "sweep_clsact",
     "wait_for_running_programs",
     "xdp_mode",
 ]

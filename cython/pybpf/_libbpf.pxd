@@ -162,11 +162,12 @@ cdef extern from "<bpf/bpf.h>" nogil:
     int bpf_link_create(int prog_fd, int target_fd, bpf_attach_type attach_type,
                         const bpf_link_create_opts *opts)
 
-    cdef struct bpf_prog_query_opts:
+    # The function below has the same name.
+    cdef struct prog_query_opts "bpf_prog_query_opts":
         size_t sz
         uint32_t *prog_ids
         uint32_t prog_cnt
-    int bpf_prog_query_opts(int target_fd, bpf_attach_type type, bpf_prog_query_opts *opts)
+    int bpf_prog_query_opts(int target_fd, bpf_attach_type type, prog_query_opts *opts)
 
     int bpf_prog_get_fd_by_id(uint32_t id)
     int bpf_obj_get_info_by_fd(int fd, void *info, uint32_t *length)
