@@ -38,7 +38,7 @@ cdef extern from *:
         "\\"fragment\\":{\\"offset\\":65528,\\"more\\":false},\\"payload_length\\":4294967295," \\
         "\\"segments\\":65535,\\"parse\\":[\\"truncated\\",\\"fragment\\",\\"ip_options\\"," \\
         "\\"ipv6_extensions\\",\\"unknown_ethertype\\",\\"vlan_depth\\",\\"extension_depth\\"," \\
-        "\\"bad_ip_header\\",\\"bad_ip_length\\",\\"bad_transport_header\\"]," \\
+        "\\"bad_ip_header\\",\\"bad_ip_length\\",\\"bad_transport_header\\",\\"unknown_arp\\"]," \\
         "\\"tcp\\":{\\"flags\\":[\\"fin\\",\\"syn\\",\\"rst\\",\\"psh\\",\\"ack\\",\\"urg\\",\\"ece\\",\\"cwr\\",\\"ae\\"]," \\
         "\\"seq\\":4294967295,\\"ack\\":4294967295,\\"window\\":65535}}}"
 
@@ -52,7 +52,7 @@ cdef extern from *:
 
 
 cdef enum:
-    SHOWN_PARSE_FLAGS = 0x03FF
+    SHOWN_PARSE_FLAGS = 0x07FF
     TCP_FLAG_COMBINATIONS = 512
     TCP_ACK = 1 << 4
     NANOSECONDS = 1_000_000_000
@@ -78,6 +78,7 @@ PARSE_FLAG_NAMES = (
     "bad_ip_header",
     "bad_ip_length",
     "bad_transport_header",
+    "unknown_arp",
 )
 """Names of the bits, from the lowest."""
 
@@ -120,13 +121,15 @@ cdef inline char *put_parse_name(char *out, uint32_t bit) noexcept nogil:
         return put(out, b'"bad_ip_header",')
     if bit == 8:
         return put(out, b'"bad_ip_length",')
-    return put(out, b'"bad_transport_header",')
+    if bit == 9:
+        return put(out, b'"bad_transport_header",')
+    return put(out, b'"unknown_arp",')
 
 
 cdef char *put_parse_flags(char *out, uint32_t flags) noexcept nogil:
     cdef uint32_t bit
     out = put(out, b',"parse":[')
-    for bit in range(10):
+    for bit in range(11):
         if flags >> bit & 1:
             out = put_parse_name(out, bit)
     out[-1] = b"]"

@@ -58,6 +58,7 @@ PARTITION BY toYYYYMM(ts)
 ORDER BY (toStartOfFiveMinutes(ts), community_id, ts);
 
 -- Records that are no JSON object or have no @timestamp; empty when all is well.
+-- (The consumer itself passes over records without a value.)
 CREATE TABLE IF NOT EXISTS streamer.packets_rejected
 (
     `received` DateTime DEFAULT now(),

@@ -88,6 +88,7 @@ PARTITION BY toYYYYMM(ts)
 ORDER BY (agent_id, agent_ephemeral_id, ts);
 
 -- Records that are no JSON object or have no @timestamp; empty when all is well.
+-- (The consumer itself passes over records without a value.)
 CREATE TABLE IF NOT EXISTS streamer.stats_rejected
 (
     `received` DateTime DEFAULT now(),

@@ -63,6 +63,7 @@ def dead_letters(topic: Topic) -> str:
     """The table of the records that could not be read."""
     return f"""\
 -- Records that are no JSON object or have no {TIMESTAMP}; empty when all is well.
+-- (The consumer itself passes over records without a value.)
 CREATE TABLE IF NOT EXISTS {DATABASE}.{topic.table}_rejected
 (
     `received` DateTime DEFAULT now(),
