@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 # cython: language_level=3, cdivision=True
-"""Community ID version 1: one text for both directions of a flow (github.com/corelight/community-id-spec)."""
+"""Community ID version 1 (github.com/corelight/community-id-spec).
+
+One text names both directions of a flow.
+"""
 
 from libc.stdint cimport uint8_t, uint16_t
 from libc.string cimport memcmp, memcpy

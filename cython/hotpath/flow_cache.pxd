@@ -10,6 +10,8 @@ cdef extern from * nogil:
     #include <stdint.h>
     #include <string.h>
 
+    enum { FLOW_TEXT_CAPACITY = 554 };
+
     /*
      * Both factors are masked with secrets, so that nobody who sends packets
      * can choose keys that meet in the table.
@@ -33,21 +35,17 @@ cdef extern from * nogil:
         return (uint32_t)(sum ^ (sum >> 32));
     }
     """
+    enum: FLOW_TEXT_CAPACITY
     uint32_t flow_hash(const void *key, const uint64_t *secret) noexcept
 
 
-cdef enum:
-    FLOW_ENTRY_BYTES = 640  # ten cache lines
-    FLOW_TEXT_CAPACITY = FLOW_ENTRY_BYTES - 80  # flow_entry without its text
-
-
-cdef struct flow_entry:
+cdef struct flow_entry:  # 640 bytes, ten cache lines
     flow_key key
-    uint32_t hash  # of the key, in this table
-    uint32_t key_hash  # Java's murmur2 of the record key's text
-    uint16_t text_length
-    uint16_t key_offset  # of the record key's text in the text
+    const char *key_text  # of the Kafka record: a part of the text
+    uint32_t key_hash  # Java's murmur2 of it
+    uint32_t hash  # of the flow key, in this table
     uint16_t key_length  # 0: no record key
+    uint16_t text_length
     uint16_t used_since_looked  # by the hand that evicts
     char text[FLOW_TEXT_CAPACITY]
 

@@ -12,13 +12,14 @@ from typing import NamedTuple
 from libc.stdint cimport uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset
+from posix.mman cimport MADV_HUGEPAGE, madvise
 from posix.stdlib cimport posix_memalign
 
 from hotpath.event cimport flow_key
 
 
 cdef enum:
-    CACHE_LINE_BYTES = 64
+    HUGE_PAGE_BYTES = 2 * 1024 * 1024
     # After so many entries in use the next one goes anyway: an insertion has a bound.
     LOOKS_PER_EVICTION = 64
 
@@ -55,21 +56,23 @@ cdef class FlowCache:
         memcpy(self.table.secret, <const char *>secrets, sizeof(self.table.secret))
 
         # The index has at least two places per entry and is a power of two.
-        entries = size_bytes // FLOW_ENTRY_BYTES
+        entries = size_bytes // sizeof(flow_entry)
         while index_size < 2 * entries:
             index_size *= 2
-        entries = (size_bytes - index_size * sizeof(index_entry)) // FLOW_ENTRY_BYTES
+        entries = (size_bytes - index_size * sizeof(index_entry)) // sizeof(flow_entry)
         self.table.capacity = entries
         self.table.index_mask = index_size - 1
         self.table.index = <index_entry *>calloc(index_size, sizeof(index_entry))
         # Untouched pages are not resident: a host with few flows pays for few.
         failed = posix_memalign(
             <void **>&self.table.entries,
-            CACHE_LINE_BYTES,
+            HUGE_PAGE_BYTES,
             self.table.capacity * sizeof(flow_entry),
         )
         if failed or self.table.index == NULL:
             raise MemoryError
+        # Entries fill up in order, so huge pages waste little; a kernel without them may refuse.
+        madvise(self.table.entries, self.table.capacity * sizeof(flow_entry), MADV_HUGEPAGE)
         self.memory_bytes = (
             index_size * sizeof(index_entry) + self.table.capacity * sizeof(flow_entry)
         )
@@ -79,7 +82,7 @@ cdef class FlowCache:
         free(self.table.entries)
 
     cdef flow_entry *add(self, const flow_key *key, uint32_t hash) noexcept nogil:
-        """A new entry for a key that find_flow() did not find; its text is the caller's to write."""
+        """A new entry for a key that find_flow() did not find; its text is yet to be written."""
         cdef flow_table *table = &self.table
         cdef uint32_t place = hash & table.index_mask
         cdef uint32_t number
@@ -161,6 +164,7 @@ cdef class FlowCache:
         entry = self.add(raw, hash)
         memcpy(entry.text, <const char *>text, len(text))
         entry.text_length = len(text)
+        entry.key_length = 0
 
     def clear(self) -> None:
         """Forget every flow."""

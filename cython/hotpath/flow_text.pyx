@@ -11,7 +11,7 @@ behind it; closing an object turns its last comma into the brace.
 from libc.stdint cimport uint8_t, uint16_t, uint32_t
 from libc.string cimport memcpy
 
-from hotpath.community_id cimport COMMUNITY_ID_BYTES, write_community_id
+from hotpath.community_id cimport write_community_id
 from hotpath.event cimport (
     DIRECTION_EGRESS,
     DIRECTION_INGRESS,
@@ -41,18 +41,19 @@ cdef extern from *:
      * stand in for.)
      */
     #define FLOW_TEXT_LONGEST \\
-        "\\"network\\":{\\"type\\":\\"ipv6\\",\\"transport\\":\\"ipv6-icmp\\",\\"iana_number\\":\\"255\\"," \\
-        "\\"community_id\\":\\"1:0123456789012345678901234567\\",\\"direction\\":\\"ingress\\"," \\
-        "\\"vlan\\":{\\"id\\":\\"65535\\"},\\"inner\\":{\\"vlan\\":{\\"id\\":\\"65535\\"}}}," \\
-        "\\"source\\":{\\"ip\\":\\"ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff\\",\\"port\\":65535," \\
-        "\\"mac\\":\\"FF-FF-FF-FF-FF-FF\\"}," \\
-        "\\"destination\\":{\\"ip\\":\\"ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff\\",\\"port\\":65535," \\
-        "\\"mac\\":\\"FF-FF-FF-FF-FF-FF\\"}," \\
-        "\\"observer\\":{\\"ingress\\":{\\"interface\\":{\\"name\\":\\"" \\
-        "012345678901234567890123456789012345678901234\\"}}}," \\
-        "\\"packet\\":{\\"hook\\":\\"socket\\","
+        "'network':{'type':'ipv6','transport':'ipv6-icmp','iana_number':'255'," \\
+        "'community_id':'1:0123456789012345678901234567','direction':'ingress'," \\
+        "'vlan':{'id':'65535'},'inner':{'vlan':{'id':'65535'}}}," \\
+        "'source':{'ip':'ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff','port':65535," \\
+        "'mac':'FF-FF-FF-FF-FF-FF'}," \\
+        "'destination':{'ip':'ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff','port':65535," \\
+        "'mac':'FF-FF-FF-FF-FF-FF'}," \\
+        "'observer':{'ingress':{'interface':{'name':" \\
+        "'012345678901234567890123456789012345678901234'}}}," \\
+        "'packet':{'hook':'socket',"
+
+    _Static_assert(sizeof(FLOW_TEXT_LONGEST) <= FLOW_TEXT_CAPACITY, "flow text");
     """
-    const char *FLOW_TEXT_LONGEST
 
 
 # Keywords of IANA's protocol numbers, in lower case as ECS asks; none: the number alone is told.
@@ -180,7 +181,6 @@ cdef char *put_network(char *out, flow_entry *entry, uint16_t seed) noexcept nog
     cdef const char *keyword = NULL
     out = members
     entry.key_length = 0
-    entry.key_offset = 0
     if key.network == NETWORK_IPV4 or key.network == NETWORK_IPV6:
         out = put(out, b'"type":"ipv4",' if key.network == NETWORK_IPV4 else b'"type":"ipv6",')
         keyword = transport_keyword(key.protocol)
@@ -188,7 +188,7 @@ cdef char *put_network(char *out, flow_entry *entry, uint16_t seed) noexcept nog
             out = put(put(put(out, b'"transport":"'), keyword), b'",')
         out = put(put_u32(put(out, b'"iana_number":"'), key.protocol), b'",')
         out = put(out, b'"community_id":"')
-        entry.key_offset = <uint16_t>(out - entry.text)
+        entry.key_text = out
         entry.key_length = write_community_id(key, seed, out)
         entry.key_hash = java_murmur2(out, entry.key_length)
         out = put(out + entry.key_length, b'",')

@@ -5,9 +5,11 @@ from hotpath.event cimport packet_event
 from hotpath.flow_cache cimport FlowCache, flow_entry
 from hotpath.interface_names cimport InterfaceNames
 
-cdef enum:
+cpdef enum:
     # Room that encode_event() may write to, whatever it is given.
     MAX_DOCUMENT_BYTES = 2048
+
+cdef enum:
     SECOND_TEXT_BYTES = 35  # {"@timestamp":"2026-11-23T10:00:00.
 
 
@@ -19,8 +21,7 @@ cdef class EventEncoder:
     cdef char second_text[SECOND_TEXT_BYTES]
     cdef uint16_t constant_length
     cdef char constant_text[MAX_DOCUMENT_BYTES]
-    # The flow of the last event; valid until the next call. Its record key is
-    # flow.text + flow.key_offset, flow.key_length bytes, 0 for none.
+    # The flow of the last event, with the record's key; valid until the next call.
     cdef flow_entry *flow
 
     cdef Py_ssize_t encode_event(

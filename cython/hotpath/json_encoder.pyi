@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
+from typing_extensions import Buffer
+
 from hotpath.flow_cache import FlowCacheInfo
 
+MAX_DOCUMENT_BYTES: int
 TCP_FLAG_NAMES: tuple[str, ...]
 PARSE_FLAG_NAMES: tuple[str, ...]
 
@@ -30,6 +33,19 @@ class EventEncoder:
 
     def encode(self, record: bytes, *, utc_offset_ns: int, sequence: int) -> bytes:
         """The document of one record."""
+
+    def encode_lines(
+        self,
+        records: Buffer,
+        out: Buffer,
+        *,
+        utc_offset_ns: int,
+        first_sequence: int,
+    ) -> int:
+        """Write the documents of packed records, a line each, to `out`; returns the bytes written.
+
+        `out` must have room for MAX_DOCUMENT_BYTES more than is written.
+        """
 
     def record_key(self) -> tuple[bytes, int] | None:
         """The Kafka key of the event encoded last and its murmur2; None if it has no key."""

@@ -9,7 +9,7 @@
 
 import json
 
-from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
 from hotpath.event cimport (
@@ -30,29 +30,32 @@ from hotpath.text cimport put, put_2_digits, put_4_digits, put_8_digits, put_u32
 
 cdef extern from *:
     """
-    /* The longest varying part, written out, as in flow_text.pyx. */
+    /* The longest varying parts, written out, as in flow_text.pyx. */
     #define HEAD_LONGEST \\
-        "{\\"@timestamp\\":\\"2026-11-23T10:00:00.123456789Z\\",\\"event\\":{\\"sequence\\":18446744073709551615"
+        "{'@timestamp':'2026-11-23T10:00:00.123456789Z','event':{'sequence':18446744073709551615"
     #define TAIL_LONGEST \\
-        "\\"length\\":4294967295,\\"ttl\\":255,\\"dscp\\":63,\\"ecn\\":3,\\"id\\":4294967295," \\
-        "\\"fragment\\":{\\"offset\\":65528,\\"more\\":false},\\"payload_length\\":4294967295," \\
-        "\\"segments\\":65535,\\"parse\\":[\\"truncated\\",\\"fragment\\",\\"ip_options\\"," \\
-        "\\"ipv6_extensions\\",\\"unknown_ethertype\\",\\"vlan_depth\\",\\"extension_depth\\"," \\
-        "\\"bad_ip_header\\",\\"bad_ip_length\\",\\"bad_transport_header\\",\\"unknown_arp\\"]," \\
-        "\\"tcp\\":{\\"flags\\":[\\"fin\\",\\"syn\\",\\"rst\\",\\"psh\\",\\"ack\\",\\"urg\\",\\"ece\\",\\"cwr\\",\\"ae\\"]," \\
-        "\\"seq\\":4294967295,\\"ack\\":4294967295,\\"window\\":65535}}}"
+        "'length':4294967295,'ttl':255,'dscp':63,'ecn':3,'id':4294967295," \\
+        "'fragment':{'offset':65528,'more':false},'payload_length':4294967295," \\
+        "'segments':65535,'parse':['truncated','fragment','ip_options'," \\
+        "'ipv6_extensions','unknown_ethertype','vlan_depth','extension_depth'," \\
+        "'bad_ip_header','bad_ip_length','bad_transport_header','unknown_arp']," \\
+        "'tcp':{'flags':['fin','syn','rst','psh','ack','urg','ece','cwr','ae']," \\
+        "'seq':4294967295,'ack':4294967295,'window':65535}}}"
 
     enum {
-        TCP_FLAGS_BYTES = 80, /* copied whole */
+        /* Copied whole, so they may be written to behind what is left standing. */
+        TCP_FLAGS_BYTES = 80,
+        PARSE_FLAG_BYTES = 32,
         VARYING_BYTES = sizeof(HEAD_LONGEST) + sizeof(TAIL_LONGEST) + TCP_FLAGS_BYTES,
     };
     """
     enum: TCP_FLAGS_BYTES
+    enum: PARSE_FLAG_BYTES
     enum: VARYING_BYTES
 
 
 cdef enum:
-    SHOWN_PARSE_FLAGS = 0x07FF
+    SHOWN_PARSE_FLAGS = 11  # the lowest bits
     TCP_FLAG_COMBINATIONS = 512
     TCP_ACK = 1 << 4
     NANOSECONDS = 1_000_000_000
@@ -61,8 +64,13 @@ cdef enum:
     MAX_CONSTANT_BYTES = MAX_DOCUMENT_BYTES - VARYING_BYTES - FLOW_TEXT_CAPACITY
 
 
-cdef struct flags_text:
-    char text[80]  # "tcp":{"flags":[…],"seq":
+cdef struct tcp_flags_text:
+    char text[TCP_FLAGS_BYTES]  # "tcp":{"flags":[…],"seq":
+    uint8_t length
+
+
+cdef struct parse_flag_text:
+    char text[PARSE_FLAG_BYTES]  # "…",
     uint8_t length
 
 
@@ -83,55 +91,36 @@ PARSE_FLAG_NAMES = (
 """Names of the bits, from the lowest."""
 
 ENCODER_MEMBERS = frozenset(
-    ("@timestamp", "event", "agent", "host", "network", "source", "destination", "observer", "packet")
+    "@timestamp event agent host network source destination observer packet".split()
 )
 
-cdef flags_text tcp_flags_texts[TCP_FLAG_COMBINATIONS]
+cdef tcp_flags_text tcp_flags_texts[TCP_FLAG_COMBINATIONS]
+cdef parse_flag_text parse_flag_texts[SHOWN_PARSE_FLAGS]
 
 
-cdef fill_tcp_flags_texts():
+cdef fill_texts():
     cdef bytes text
     for flags in range(TCP_FLAG_COMBINATIONS):
         names = [name for bit, name in enumerate(TCP_FLAG_NAMES) if flags >> bit & 1]
-        text = b'"tcp":{"flags":%s,"seq":' % json.dumps(names, separators=(",", ":")).encode()
-        assert len(text) <= sizeof(tcp_flags_texts[0].text)
+        text = b'"tcp":{"flags":%s,"seq":' % compact(names).encode()
+        assert len(text) <= TCP_FLAGS_BYTES
         memcpy(tcp_flags_texts[flags].text, <const char *>text, len(text))
         tcp_flags_texts[flags].length = len(text)
-
-
-fill_tcp_flags_texts()
-
-
-cdef inline char *put_parse_name(char *out, uint32_t bit) noexcept nogil:
-    if bit == 0:
-        return put(out, b'"truncated",')
-    if bit == 1:
-        return put(out, b'"fragment",')
-    if bit == 2:
-        return put(out, b'"ip_options",')
-    if bit == 3:
-        return put(out, b'"ipv6_extensions",')
-    if bit == 4:
-        return put(out, b'"unknown_ethertype",')
-    if bit == 5:
-        return put(out, b'"vlan_depth",')
-    if bit == 6:
-        return put(out, b'"extension_depth",')
-    if bit == 7:
-        return put(out, b'"bad_ip_header",')
-    if bit == 8:
-        return put(out, b'"bad_ip_length",')
-    if bit == 9:
-        return put(out, b'"bad_transport_header",')
-    return put(out, b'"unknown_arp",')
+    assert len(PARSE_FLAG_NAMES) == SHOWN_PARSE_FLAGS
+    for bit, name in enumerate(PARSE_FLAG_NAMES):
+        text = b'"%s",' % name.encode()
+        assert len(text) <= PARSE_FLAG_BYTES
+        memcpy(parse_flag_texts[bit].text, <const char *>text, len(text))
+        parse_flag_texts[bit].length = len(text)
 
 
 cdef char *put_parse_flags(char *out, uint32_t flags) noexcept nogil:
     cdef uint32_t bit
     out = put(out, b',"parse":[')
-    for bit in range(11):
+    for bit in range(SHOWN_PARSE_FLAGS):
         if flags >> bit & 1:
-            out = put_parse_name(out, bit)
+            memcpy(out, parse_flag_texts[bit].text, PARSE_FLAG_BYTES)
+            out += parse_flag_texts[bit].length
     out[-1] = b"]"
     return out
 
@@ -143,7 +132,7 @@ cdef char *put_fragment(char *out, uint32_t fragment) noexcept nogil:
 
 cdef inline char *put_packet_members(char *out, const packet_event *event) noexcept nogil:
     """What varies inside "packet", and the ends of it and of the document."""
-    cdef const flags_text *flags
+    cdef const tcp_flags_text *flags
     out = put_u32(put(out, b'"length":'), event.wire_length)
     if event.parse & PARSE_HAS_IP:
         out = put_u32(put(out, b',"ttl":'), event.ttl)
@@ -160,7 +149,7 @@ cdef inline char *put_packet_members(char *out, const packet_event *event) noexc
         out = put_u32(put(out, b',"payload_length":'), event.payload_length)
     if event.segments != 1:
         out = put_u32(put(out, b',"segments":'), event.segments)
-    if event.parse & SHOWN_PARSE_FLAGS:
+    if event.parse & ((1 << SHOWN_PARSE_FLAGS) - 1):
         out = put_parse_flags(out, event.parse)
     if not event.parse & PARSE_HAS_TCP:
         return put(out, b"}}")
@@ -236,14 +225,56 @@ cdef class EventEncoder:
         memcpy(&event, <const char *>record, sizeof(packet_event))
         return out[: self.encode_event(&event, utc_offset_ns, sequence, out)]
 
+    def encode_lines(
+        self,
+        records,
+        out,
+        *,
+        utc_offset_ns: int,
+        first_sequence: int,
+    ) -> int:
+        """Write the documents of packed records, a line each, to `out`; returns the bytes written.
+
+        `out` must have room for MAX_DOCUMENT_BYTES more than is written.
+        """
+        cdef const unsigned char[::1] source = records
+        cdef unsigned char[::1] target = out
+        cdef int64_t offset_ns = utc_offset_ns
+        cdef uint64_t sequence = first_sequence
+        cdef Py_ssize_t count = source.shape[0] // <Py_ssize_t>sizeof(packet_event)
+        cdef Py_ssize_t i, written = 0, room = target.shape[0] - MAX_DOCUMENT_BYTES - 1
+        cdef const packet_event *event
+        cdef char *line
+        cdef packet_event aligned
+        if source.shape[0] != count * <Py_ssize_t>sizeof(packet_event):
+            raise ValueError(f"{source.shape[0]} bytes are no whole number of records")
+        if not count:
+            return 0
+        if room < 0:
+            raise ValueError(f"{target.shape[0]} bytes are too few for a document")
+        event = <const packet_event *>&source[0]
+        line = <char *>&target[0]
+        with nogil:
+            for i in range(count):
+                if written > room:
+                    break
+                memcpy(&aligned, event + i, sizeof(packet_event))
+                written += self.encode_event(&aligned, offset_ns, sequence + i, line + written)
+                line[written] = b"\n"
+                written += 1
+            else:
+                i = count
+        if i < count:
+            raise ValueError(f"{target.shape[0]} bytes are too few for {count} documents")
+        return written
+
     def record_key(self) -> tuple[bytes, int] | None:
         """The Kafka key of the event encoded last and its murmur2; None if it has no key."""
         if self.flow == NULL or not self.flow.key_length:
             return None
-        start = self.flow.text + self.flow.key_offset
-        return start[: self.flow.key_length], self.flow.key_hash
+        return self.flow.key_text[: self.flow.key_length], self.flow.key_hash
 
-    def cache_info(self) -> FlowCacheInfo:
+    def cache_info(self):
         """Hits, misses, evictions; entries and bytes held now."""
         return self.flows.info()
 
@@ -328,3 +359,6 @@ def members(setting: str, text: bytes, taken) -> dict[str, object]:
         if name in taken:
             raise ValueError(f"{setting}: {name!r} is written by the encoder itself")
     return found
+
+
+fill_texts()

@@ -10,7 +10,8 @@ cdef inline uint32_t java_murmur2(const void *data, uint32_t length) noexcept no
     cdef uint32_t k
     while length >= 4:
         # Little-endian by definition, not by the machine.
-        k = byte[0] | (<uint32_t>byte[1] << 8) | (<uint32_t>byte[2] << 16) | (<uint32_t>byte[3] << 24)
+        k = byte[0] | (<uint32_t>byte[1] << 8)
+        k |= (<uint32_t>byte[2] << 16) | (<uint32_t>byte[3] << 24)
         k *= m
         k ^= k >> 24
         k *= m

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Putting literals and numbers into a buffer. Each function returns the place behind what it wrote."""
+"""Literals and numbers into a buffer; each function returns the place behind what it wrote."""
 
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy
