@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Nanoseconds per event of the JSON encoder, by number of flows.
 
-    python -m benchmarks.encoder
+python -m benchmarks.encoder
 """
 
 from __future__ import annotations
