@@ -7,7 +7,16 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from pybpf import PybpfError, attach_socket_filter, attach_tcx, attach_xdp, features, xdp_mode
+from pybpf import (
+    PybpfError,
+    attach_clsact,
+    attach_socket_filter,
+    attach_tcx,
+    attach_xdp,
+    features,
+    sweep_clsact,
+    xdp_mode,
+)
 from streamer.capture.programs import explain
 from streamer.errors import CaptureError
 from streamer.observe.logs import get_logger
@@ -18,6 +27,7 @@ if TYPE_CHECKING:
     from streamer.config import CaptureSettings
 
 _log = get_logger("streamer.capture")
+_TC_PROGRAMS = "tc_"  # how their names begin
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,13 +98,20 @@ class Attacher:
         self, interface: Interface, suffix: str, attached: ExitStack
     ) -> tuple[str, list[Link]]:
         mechanism = self.tc_mechanism()
-        links = []
+        removed = sweep_clsact(interface.ifindex, _TC_PROGRAMS)
+        if removed:
+            _log.info(
+                "filters that a dead process had left are removed",
+                interface=interface.name,
+                filters=removed,
+            )
+        links: list[Link] = []
         for direction in self._settings.directions:
             program = self._programs[f"tc_{direction}{suffix}"]
             if mechanism == "tcx":
                 link = attach_tcx(program, interface.ifindex, direction)
             else:
-                raise CaptureError("clsact filters are not built yet")
+                link = attach_clsact(program, interface.ifindex, direction)
             links.append(attached.enter_context(link))
         return mechanism, links
 

@@ -8,8 +8,6 @@ import socket
 import struct
 from typing import cast
 
-import pytest
-
 from pybpf import Map, PybpfError
 from streamer.capture.own_connections import OwnConnections
 
@@ -70,7 +68,7 @@ async def test_closed_connections_leave_after_the_grace_period() -> None:
     own.set([IPV6])
     assert len(fake.content) == 4
     async with asyncio.timeout(5):
-        while len(fake.content) > 2:
+        while len(fake.content) > 2:  # noqa: ASYNC110 - nothing tells
             await asyncio.sleep(0.001)
 
 
@@ -86,7 +84,7 @@ async def test_a_connection_that_comes_back_stays() -> None:
         await asyncio.sleep(0.005)
 
 
-async def test_a_full_map_is_survived(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_full_map_is_survived() -> None:
     fake = FakeMap(room=1)
     own = make(fake, 1)
     own.set([IPV4])
