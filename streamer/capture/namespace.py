@@ -85,3 +85,15 @@ def _enter(descriptor: int, path: Path) -> None:
     if code == errno.EINVAL:
         raise CaptureError(f"{path} is not a network namespace")
     raise CaptureError(f"cannot enter network namespace {path}: {os.strerror(code)}")
+
+
+@contextmanager
+def network_namespace(path: Path | None) -> Iterator[None]:
+    """Enter the namespace at a path once; for None stay where we are."""
+    namespace = NetworkNamespace(path)
+    namespace.open()
+    try:
+        with namespace.entered():
+            yield
+    finally:
+        namespace.close()
