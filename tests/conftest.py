@@ -1,4 +1,4 @@
 # SPDX-License-Identifier: Apache-2.0
 """Fixtures for all tests, by what they start."""
 
-pytest_plugins = ["tests.support.kafka"]
+pytest_plugins = ["tests.support.kafka", "tests.support.logging"]
