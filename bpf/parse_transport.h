@@ -70,7 +70,6 @@ static __always_inline void parse_tcp(struct cursor *cursor, struct packet_event
 	header_length = (flags >> 28) * 4;
 	if (header_length < sizeof(tcp)) {
 		event->parse |= PARSE_BAD_TRANSPORT_HEADER;
-		header_length = sizeof(tcp);
 	} else if (header_length > rest(cursor) && !(event->parse & PARSE_FRAGMENT)) {
 		event->parse |= PARSE_BAD_TRANSPORT_HEADER;
 		header_length = rest(cursor);
