@@ -1,4 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Fixtures for all tests, by what they start."""
 
-pytest_plugins = ["tests.support.kafka", "tests.support.logging"]
+pytest_plugins = [
+    "tests.support.bpf_objects",
+    "tests.support.kafka",
+    "tests.support.logging",
+    "tests.support.records",
+]

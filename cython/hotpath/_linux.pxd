@@ -1,7 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """The parts of Linux's C interface that Cython does not declare itself."""
 
-from libc.stdint cimport uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+
+
+cdef extern from "<unistd.h>" nogil:
+    int close(int descriptor)
 
 
 cdef extern from "<pthread.h>" nogil:
@@ -68,5 +72,7 @@ cdef extern from "<time.h>" nogil:
     int clock_gettime(int clock, timespec *now)
 
 
-cdef extern from "<unistd.h>" nogil:
-    int close(int descriptor)
+cdef inline int64_t clock_ns(int clock) noexcept nogil:
+    cdef timespec now
+    clock_gettime(clock, &now)
+    return <int64_t>now.tv_sec * 1_000_000_000 + now.tv_nsec
