@@ -45,11 +45,10 @@ class Process:
         netns: Path | None = None,
         environment: Mapping[str, str] | None = None,
         pass_fds: Sequence[int] = (),
-        last_signal: signal.Signals = signal.SIGKILL,
     ) -> None:
         self.name = name
         self.log = log
-        prefix = [program("setpriv"), "--pdeathsig", last_signal.name, "--"]
+        prefix = [program("setpriv"), "--pdeathsig", "KILL", "--"]
         if netns is not None:
             prefix += [program("nsenter"), f"--net={netns}", "--"]
         with log.open("ab") as output:
@@ -88,9 +87,9 @@ class Process:
             await asyncio.sleep(POLL_S)
         return status
 
-    async def stop(self, timeout_s: float) -> int:
+    async def stop(self, timeout_s: float, how: signal.Signals = signal.SIGTERM) -> int:
         """Ask it to end, wait for that, and kill it if it does not."""
-        self._process.send_signal(signal.SIGTERM)
+        self._process.send_signal(how)
         try:
             return await self.wait(timeout_s)
         except TimeoutError:

@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What surrounds a demo: the right to run it, one at a time, and nothing left of it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import shutil
+import signal
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from streamer.demo import network
+from streamer.demo.network import PREFIX
+from streamer.errors import MissingPrivilege, StreamerError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import FrameType
+    from typing import Any
+
+LOCK = Path("/run/streamer-demo.lock")
+CAPABILITIES = {"NET_ADMIN": 12, "SYS_ADMIN": 21, "PERFMON": 38, "BPF": 39}
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+REMOVE_ATTEMPTS = 5
+
+
+def require_root() -> None:
+    """The demo makes network namespaces and loads eBPF programs."""
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    effective = int(status.partition("CapEff:")[2].split(maxsplit=1)[0], 16)
+    missing = [f"CAP_{name}" for name, bit in CAPABILITIES.items() if not effective >> bit & 1]
+    if os.geteuid() != 0 or missing:
+        lacking = f", and lacks {', '.join(missing)}" if missing else ""
+        raise MissingPrivilege(
+            f"the demo makes network namespaces and loads eBPF programs: it needs root{lacking}",
+            hint="run it as root: sudo make demo",
+        )
+
+
+@contextlib.contextmanager
+def exclusive() -> Iterator[None]:
+    """One demo at a time: two would take each other's remains for leftovers."""
+    while True:
+        descriptor = os.open(LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.read(descriptor, 20).decode(errors="replace").strip()
+            os.close(descriptor)
+            whose = f" (process {holder})" if holder else ""
+            raise StreamerError(
+                f"another demo is running{whose}", hint="wait until it has ended"
+            ) from None
+        if _is_still(LOCK, descriptor):
+            break
+        os.close(descriptor)  # removed by its last holder between our two steps
+    try:
+        os.write(descriptor, f"{os.getpid()}\n".encode())
+        yield
+    finally:
+        LOCK.unlink(missing_ok=True)
+        os.close(descriptor)
+
+
+def sweep() -> None:
+    """Remove what a killed demo left behind. Its programs died with it."""
+    network.sweep()
+    for path in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+        if not path.is_symlink() and path.is_dir() and path.stat().st_uid == os.geteuid():
+            remove(path)
+
+
+def remove(folder: Path) -> None:
+    """Remove a folder whose last writers may still be dying."""
+    for _ in range(REMOVE_ATTEMPTS):
+        shutil.rmtree(folder, ignore_errors=True)
+        if not folder.exists():
+            return
+
+
+class Interrupts:
+    """Ctrl-C and its like end the demo's task, and never what is done after it to clean up."""
+
+    def __init__(self) -> None:
+        self.happened = False
+        self._task: asyncio.Task[Any] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    @contextlib.contextmanager
+    def caught(self) -> Iterator[None]:
+        """From here on, a signal is only noted."""
+        before = {number: signal.signal(number, self._note) for number in SIGNALS}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    @contextlib.contextmanager
+    def cancelling(self) -> Iterator[None]:
+        """In here, a signal also cancels the current task."""
+        self._task, self._loop = asyncio.current_task(), asyncio.get_running_loop()
+        if self.happened and self._task is not None:
+            self._task.cancel()
+        try:
+            yield
+        finally:
+            self._task = None
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        del number, frame
+        first, self.happened = not self.happened, True
+        if first and self._loop is not None:
+            self._loop.call_soon_threadsafe(self._cancel)
+
+    def _cancel(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+
+
+def _is_still(path: Path, descriptor: int) -> bool:
+    try:
+        there = path.stat()
+    except FileNotFoundError:
+        return False
+    ours = os.fstat(descriptor)
+    return (there.st_dev, there.st_ino) == (ours.st_dev, ours.st_ino)
