@@ -33,16 +33,18 @@ def command() -> int:
     """Run the demo; the exit code."""
     require_root()
     interrupts = Interrupts()
-    with interrupts.caught():
-        try:
-            with exclusive():
-                sweep()
-                return asyncio.run(_demo(Console(), interrupts))
-        except (asyncio.CancelledError, StreamerError):
-            # a program that was interrupted may have failed for that reason
-            if not interrupts.happened:
-                raise
-            return ExitCode.INTERRUPTED
+    interrupts.catch()
+    try:
+        with exclusive():
+            sweep()
+            return asyncio.run(_demo(Console(), interrupts))
+    except (asyncio.CancelledError, StreamerError):
+        # a program that was interrupted may have failed for that reason
+        if not interrupts.happened:
+            raise
+        return ExitCode.INTERRUPTED
+    finally:
+        interrupts.ignore()
 
 
 async def _demo(console: Console, interrupts: Interrupts) -> int:
@@ -77,21 +79,21 @@ async def _perform(console: Console, remains: AsyncExitStack) -> int:
                 await database.start()
 
         async def start_network() -> None:
-            with steps.step("making the network", "two network namespaces are joined by a cable"):
+            with steps.step("making the network", "two network namespaces are joined"):
                 network.create()
                 await traffic.start()
 
         await _together(start_kafka(), start_database(), start_network())
         broker = kafka.bootstrap_servers
-        attached = f"streamer run -i {LINK} --kafka {broker} captures the client's interface"
+        attached = f"streamer run -i {LINK} --kafka {broker} captures"
         with steps.step("starting streamer run", attached):
             await capture.start(network.client.netns, broker)
         with steps.step("creating ClickHouse's tables", "ClickHouse reads from Kafka"):
             await database.read_topic(PACKETS.name, broker)
-        talk = "HTTP and DNS over IPv4 and IPv6, ping, a refused connection, an upload, a UDP burst"
-        with steps.step(f"talking: {talk}", f"the machines talked: {talk}"):
+        talked = "web pages, DNS, ping, an upload, a refused connection, a UDP burst"
+        with steps.step("letting programs talk", talked):
             await traffic.run()
-        with steps.step("ending streamer run", "streamer run ended and wrote its ledger"):
+        with steps.step("ending streamer run", "streamer run has sent everything and ended"):
             ledger = await capture.stop()
         acknowledged = ledger["records"]["acknowledged"]
         with steps.step("waiting for ClickHouse", "ClickHouse has read everything"):

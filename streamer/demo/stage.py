@@ -90,15 +90,14 @@ class Interrupts:
         self._task: asyncio.Task[Any] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
-    @contextlib.contextmanager
-    def caught(self) -> Iterator[None]:
-        """From here on, a signal is only noted."""
-        before = {number: signal.signal(number, self._note) for number in SIGNALS}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+    def catch(self) -> None:
+        """From here to the end of the process, a signal is only noted."""
+        for number in SIGNALS:
+            signal.signal(number, self._note)
+
+    def ignore(self) -> None:
+        """All is done: what still comes must not change the exit code."""
+        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
 
     @contextlib.contextmanager
     def cancelling(self) -> Iterator[None]:
