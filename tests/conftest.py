@@ -3,6 +3,7 @@
 
 pytest_plugins = [
     "tests.support.bpf_objects",
+    "tests.support.descriptors",
     "tests.support.kafka",
     "tests.support.logging",
     "tests.support.records",

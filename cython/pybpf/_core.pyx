@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+# cython: auto_pickle=False, nonecheck=True
 """What all of pybpf stands on: the owner of a bpf_object, libbpf's messages, system calls."""
 from libc.errno cimport EINVAL, ENOSYS, EPERM, errno
 from libc.stdint cimport uint32_t
@@ -210,4 +211,3 @@ def replace_inner_map():
             result = inner
     if result < 0:
         fail(result, "waiting for running programs", needed)
-

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
+# cython: auto_pickle=False, nonecheck=True
 """Attachments of programs to interfaces that are one descriptor each: XDP, TCX, socket filter.
 
 Another attach type is another function that makes a Link, or a subclass whose _detach() does
 more than closing a descriptor (ClsactLink).
 """
 from libc.errno cimport (
-    EACCES, EBUSY, EEXIST, EINVAL, ENODEV, ENOENT, ENXIO, EOPNOTSUPP, EPERM, ERANGE, errno)
+    EACCES, EBUSY, EEXIST, EINVAL, ENODEV, ENXIO, EOPNOTSUPP, EPERM, ERANGE, errno)
 from libc.stdint cimport uint32_t
 from libc.string cimport memset
 
@@ -19,7 +20,7 @@ import warnings
 from pybpf import capabilities as caps
 from pybpf.errors import (
     AttachError, HookBusy, MapTypeError, NoSuchInterface, NotSupported, ObjectClosed,
-    PermissionDenied, error_from_errno)
+    error_from_errno)
 
 cdef extern from "<unistd.h>" nogil:
     int close_descriptor "close"(int fd)

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
+# cython: auto_pickle=False, nonecheck=True
 """BPF maps: get, set, delete, walk."""
 from cpython.buffer cimport PyBUF_SIMPLE, Py_buffer, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from libc.errno cimport ENOENT
 from libc.stdint cimport uint32_t, uint64_t
-from libc.string cimport memcpy, memset
+from libc.string cimport memset
 
 from pybpf cimport _libbpf as lib
 from pybpf._core cimport ObjectHandle, fail
@@ -132,7 +133,7 @@ cdef class Map:
             fail(result, f"resizing map {self._name} to {count}")
 
     def get(self, key, *, bint per_cpu=False):
-        """The value of `key`, or None; with `per_cpu` a list with the value of each possible CPU."""
+        """The value of `key`, or None; with `per_cpu` a list with that of each possible CPU."""
         cdef int fd = self.descriptor()
         cdef Py_buffer key_buffer
         cdef bytes value
@@ -229,7 +230,7 @@ cdef class Map:
             yield key
 
     def items(self, *, bint per_cpu=False):
-        """Key and value of each entry, as get() gives it; entries deleted meanwhile are left out."""
+        """Key and value of each entry, as get() gives it; what is deleted meanwhile is left out."""
         self.require_per_cpu(per_cpu)
         for key in self:
             value = self.get(key, per_cpu=per_cpu)

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+# cython: auto_pickle=False, nonecheck=True
 """BPF objects (one ELF file each) and their programs."""
 from cpython.buffer cimport PyBUF_SIMPLE, Py_buffer, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Questions to the running kernel; features.py gives them names and remembers the answers."""
-from libc.errno cimport EINVAL, ENODEV
+from libc.errno cimport ENODEV
 from libc.stdint cimport uint32_t
 from libc.string cimport memset
 

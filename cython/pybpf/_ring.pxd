@@ -30,6 +30,7 @@ cdef class RingBuffer:
     cdef bint begin(self) noexcept nogil
     cdef const unsigned char *next(self, uint32_t *length) noexcept nogil
     cdef void commit(self) noexcept nogil
+    cdef int open(self, int fd, size_t capacity, str name) except -1
     cdef int require_open(self) except -1
     cdef int give_up(self, str what) except -1
     cdef void unmap(self) noexcept

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+# cython: auto_pickle=False
 """The BPF ring buffer, mapped by ourselves and read in leased runs.
 
 Memory order. The other side is kernel/bpf/ringbuf.c, and each access here pairs with one there:
@@ -18,6 +19,7 @@ The kernel maps the consumer page writable and the rest read-only: nothing writt
 corrupt a record. The data pages are mapped twice in a row, so a record that wraps around the
 end of the ring is contiguous in memory.
 """
+cimport cython
 from cpython.buffer cimport PyBUF_FORMAT, PyBUF_ND, PyBUF_STRIDES, PyBUF_WRITABLE
 from cpython.memoryview cimport PyMemoryView_FromObject
 from libc.errno cimport EINTR, errno
@@ -31,7 +33,7 @@ from pybpf._map cimport Map
 
 import warnings
 
-from pybpf.errors import LeaseError, MapTypeError, ObjectClosed
+from pybpf.errors import LeaseError, MapTypeError, ObjectClosed, SizeError
 
 cdef extern from "<fcntl.h>" nogil:
     enum:
@@ -86,15 +88,30 @@ cdef class RingBuffer:
 
     def __init__(self, Map ring_map not None):
         cdef int fd = ring_map.descriptor()
-        cdef void *memory
-        if self.descriptor >= 0 or self.consumer != NULL:
+        if self.consumer != NULL:
             raise TypeError("a RingBuffer is initialised once")
         if ring_map._type != lib.BPF_MAP_TYPE_RINGBUF:
             raise MapTypeError(f"map {ring_map._name} is a {ring_map.type}, no ringbuf")
-        self.name = ring_map._name
-        self.capacity = ring_map.max_entries
-        self.mask = self.capacity - 1
+        self.open(fd, ring_map.max_entries, ring_map._name)
+
+    @classmethod
+    def from_descriptor(cls, int fd, size_t capacity, *, str name="ring"):
+        """The reader of a ring buffer map that another process made and handed over.
+
+        `fd` stays the caller's. Anything laid out like a ring buffer of `capacity` bytes will do.
+        """
+        cdef RingBuffer self = cls.__new__(cls)
+        self.open(fd, capacity, name)
+        return self
+
+    cdef int open(self, int fd, size_t capacity, str name) except -1:
+        cdef void *memory
+        self.name = name
+        self.capacity = capacity
+        self.mask = capacity - 1
         self.page_bytes = sysconf(_SC_PAGESIZE)
+        if capacity == 0 or capacity & self.mask or capacity % self.page_bytes:
+            raise SizeError(f"a ring buffer has a power of two of pages, not {capacity} bytes")
         self.descriptor = fcntl(fd, F_DUPFD_CLOEXEC, 0)
         if self.descriptor < 0:
             fail(-errno, f"duplicating the descriptor of {self.name}")
@@ -111,6 +128,7 @@ cdef class RingBuffer:
         self.records = <const unsigned char *>memory + self.page_bytes
         # An earlier reader may have been here: go on where it stopped.
         self.committed = self.position = self.end = load_acquire(self.consumer)
+        return 0
 
     cdef int give_up(self, str what) except -1:
         cdef int number = errno
@@ -248,6 +266,9 @@ cdef class RingBuffer:
         self.descriptor = -1
 
 
+# no_gc_clear: the garbage collector must not take the ring from a lease whose views still point
+# into it. Cycles through a lease are broken at the ring.
+@cython.no_gc_clear
 cdef class Lease:
     """A borrowed run of records, iterable once: see RingBuffer.lease().
 
@@ -259,6 +280,8 @@ cdef class Lease:
         raise TypeError("leases come from RingBuffer.lease()")
 
     def __enter__(self):
+        if self.ring is None:
+            raise TypeError("leases come from RingBuffer.lease()")
         if self.entered:
             raise LeaseError(f"{self.ring.name}: a lease is entered once")
         self.ring.require_open()
@@ -274,9 +297,10 @@ cdef class Lease:
         return self
 
     def __next__(self):
-        cdef unsigned long before = self.ring.position
+        cdef unsigned long before
         if not self.entered or self.ended:
-            raise LeaseError(f"{self.ring.name}: records are read inside the with block")
+            raise LeaseError("leased records are read inside the with block")
+        before = self.ring.position
         if self.bytes_left == 0:
             raise StopIteration
         self.record = self.ring.next(&self.length)
@@ -290,7 +314,7 @@ cdef class Lease:
 
     def __exit__(self, kind, error, traceback):
         cdef list views = self.views
-        if self.ended:
+        if not self.entered or self.ended:
             return
         self.ended = True
         self.views = []

@@ -13,10 +13,10 @@ from pybpf import capabilities as caps
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-SUMMARY_LINES = 4
-_STATISTICS = re.compile(
-    r"^(processed \d+ insns|verification time|stack depth|mark_precise|last_idx)"
-)
+SUMMARY_LINES = 3
+# Instructions and the state of registers: needed to understand, not to know what is wrong.
+_DETAIL = re.compile(r"^(\d+: |from \d+ to \d+|last_idx |parent |regs=|mark_precise)")
+_STATISTICS = re.compile(r"^(processed \d+ insns|verification time|stack depth)")
 _LOG_BLOCK = re.compile(
     r"prog '(?P<program>[^']*)': -- BEGIN PROG LOAD LOG --\n(?P<log>.*?)-- END PROG LOAD LOG --",
     re.DOTALL,
@@ -159,10 +159,11 @@ def load_error(number: int, name: str, messages: str) -> PybpfError:
 
 
 def summarise(log: str) -> str:
-    """The lines of a verifier log that say why: the last ones, without its statistics."""
-    lines = [line.strip() for line in log.splitlines()]
-    telling = [line for line in lines if line and not _STATISTICS.match(line)]
-    kept = telling[-SUMMARY_LINES:]
-    omitted = len(telling) - len(kept)
+    """The lines of a verifier log that say why: the last complaints and the source line."""
+    lines = [line.strip() for line in log.splitlines() if line.strip()]
+    lines = [line for line in lines if not _STATISTICS.match(line)]
+    telling = [line for line in lines if not _DETAIL.match(line)]
+    kept = (telling or lines)[-SUMMARY_LINES:]
+    omitted = len(lines) - len(kept)
     text = " | ".join(kept)
     return f"{text} ({omitted} lines omitted)" if omitted else text
