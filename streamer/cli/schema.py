@@ -15,20 +15,25 @@ def schema(
     topic: Annotated[
         str, typer.Option("--topic", metavar="NAME", help="The topic whose events it describes.")
     ] = "packets.v1",
+    broker: Annotated[
+        str,
+        typer.Option("--broker", metavar="HOST:PORT,…", help="Kafka, as ClickHouse reaches it."),
+    ] = "localhost:9092",
 ) -> None:
     """Print a topic's JSON Schema, index template or tables.
 
     Examples:
 
     \b
-    streamer schema clickhouse | clickhouse-client --multiquery
+    streamer schema clickhouse --broker kafka:9092 | clickhouse-client --multiquery
     streamer schema elasticsearch --topic stats.v1
     streamer schema json-schema > packets.schema.json
     """
     from streamer import schema as tables
 
     known = _known("format", form, get_args(tables.Format))
-    typer.echo(tables.render(cast("tables.Format", known), _known("topic", topic, tables.TOPICS)))
+    name = _known("topic", topic, tables.TOPICS)
+    typer.echo(tables.render(cast("tables.Format", known), name, broker=broker), nl=False)
 
 
 def _known(what: str, name: str, names: Collection[str]) -> str:

@@ -59,6 +59,7 @@ def exclusive() -> Iterator[None]:
             break
         os.close(descriptor)  # removed by its last holder between our two steps
     try:
+        os.truncate(descriptor, 0)
         os.write(descriptor, f"{os.getpid()}\n".encode())
         yield
     finally:
