@@ -4,15 +4,28 @@
 from __future__ import annotations
 
 import contextlib
+import io
+import sys
 import time
 from typing import TYPE_CHECKING
 
+from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from rich.console import Console
+
+class Screen(Console):
+    """Standard output; when its reader is gone, an error as any other, which cleans up."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(errors="replace")  # a terminal without bars shows question marks
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError
 
 
 class Steps:

@@ -10,14 +10,12 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-
 from streamer.demo import report
 from streamer.demo.capture import Capture
 from streamer.demo.clickhouse import ClickHouse
 from streamer.demo.kafka import EmbeddedKafka
 from streamer.demo.network import LINK, PREFIX, Network
-from streamer.demo.progress import Steps
+from streamer.demo.progress import Screen, Steps
 from streamer.demo.stage import Interrupts, exclusive, remove, require_root, sweep
 from streamer.demo.traffic import Traffic
 from streamer.errors import ExitCode, StreamerError
@@ -25,6 +23,8 @@ from streamer.schema import PACKETS
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
+
+    from rich.console import Console
 
 READ_S = 60.0
 
@@ -37,7 +37,7 @@ def command() -> int:
     try:
         with exclusive():
             sweep()
-            return asyncio.run(_demo(Console(), interrupts))
+            return asyncio.run(_demo(Screen(), interrupts))
     except (asyncio.CancelledError, StreamerError):
         # a program that was interrupted may have failed for that reason
         if not interrupts.happened:
