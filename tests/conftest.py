@@ -7,4 +7,5 @@ pytest_plugins = [
     "tests.support.kafka",
     "tests.support.logging",
     "tests.support.records",
+    "tests.support.wire",
 ]

@@ -23,13 +23,13 @@ import socket
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from pybpf import capabilities as caps
-from pybpf._link import Link, describe_interface
+from pybpf._link import Link, describe_interface, interface_exists
 from pybpf._netlink import ETH_P_ALL, PARENTS, Filter, NetlinkError, RouteSocket
 from pybpf.errors import (
     AttachError,
     HookBusy,
-    MapTypeError,
     NoSuchInterface,
+    ProgramTypeError,
     PybpfError,
     error_from_errno,
 )
@@ -110,7 +110,7 @@ def attach_clsact(
     if direction not in PARENTS:
         raise ValueError(f"direction must be ingress or egress, not {direction!r}")
     if program.type != "sched_cls":
-        raise MapTypeError(f"program {program.name} is of type {program.type}, not sched_cls")
+        raise ProgramTypeError(f"program {program.name} is of type {program.type}, not sched_cls")
     if priority is not None and not 1 <= priority <= 0xFFFF:
         raise ValueError(f"priority must be between 1 and 65535, not {priority}")
     if handle is not None and not 1 <= handle <= 0x7FFFFFFF:
@@ -256,7 +256,7 @@ def _attach_error(error: NetlinkError, what: str, ifindex: int) -> PybpfError:
     if number in (errno.EPERM, errno.EACCES):
         needed = (caps.CAP_BPF, caps.CAP_NET_ADMIN)
         return error_from_errno(number, f"{what} {where}", needed)
-    if number == errno.ENODEV:
+    if number == errno.ENODEV or not interface_exists(ifindex):
         return NoSuchInterface(f"there is no interface {ifindex}", ifindex=ifindex, errno=number)
     if number == errno.EEXIST:
         return HookBusy(

@@ -19,7 +19,7 @@ import warnings
 
 from pybpf import capabilities as caps
 from pybpf.errors import (
-    AttachError, HookBusy, MapTypeError, NoSuchInterface, NotSupported, ObjectClosed,
+    AttachError, HookBusy, NoSuchInterface, NotSupported, ObjectClosed, ProgramTypeError,
     error_from_errno)
 
 cdef extern from "<unistd.h>" nogil:
@@ -133,15 +133,25 @@ def describe_interface(int ifindex):
     """Its name with the index, for messages."""
     try:
         return f"{socket.if_indextoname(ifindex)} (interface {ifindex})"
-    except OSError:
+    except (OSError, OverflowError):
         return f"interface {ifindex}"
+
+
+def interface_exists(int ifindex):
+    """Whether the network namespace has an interface of this index."""
+    try:
+        socket.if_indextoname(ifindex)
+    except (OSError, OverflowError):
+        return False
+    return True
 
 
 cdef object attach_error(int number, str what, int ifindex, tuple needed):
     where = describe_interface(ifindex)
     if number in (EPERM, EACCES):
         return error_from_errno(number, f"attaching {what} to {where}", needed)
-    if number in (ENODEV, ENXIO):
+    # Not every hook says ENODEV: XDP links say EINVAL.
+    if number in (ENODEV, ENXIO) or not interface_exists(ifindex):
         return NoSuchInterface(f"there is no interface {ifindex}", ifindex=ifindex, errno=number)
     return AttachError(f"attaching {what} to {where}: {os.strerror(number)}",
                        ifindex=ifindex, errno=number)
@@ -150,7 +160,7 @@ cdef object attach_error(int number, str what, int ifindex, tuple needed):
 cdef int require_type(Program program, str wanted) except -1:
     cdef str actual = program.type
     if actual != wanted:
-        raise MapTypeError(f"program {program._name} is of type {actual}, not {wanted}")
+        raise ProgramTypeError(f"program {program._name} is of type {actual}, not {wanted}")
     return 0
 
 

@@ -100,6 +100,10 @@ class MapTypeError(PybpfError, TypeError):
     """The map's type does not allow the operation."""
 
 
+class ProgramTypeError(PybpfError, TypeError):
+    """The program is not of the type that the hook takes."""
+
+
 class LeaseError(PybpfError, BufferError):
     """The ring's memory is still lent out."""
 

@@ -49,7 +49,9 @@ def skb_context(*, wire_len: int = 0, gso_segs: int = 0, gso_size: int = 0) -> b
 class CaptureObject:
     """The object, loaded with those switches; one at a time may be read."""
 
-    def __init__(self, programs: Iterable[str], *, ring_bytes: int = 8 << 20, **rodata: int) -> None:
+    def __init__(
+        self, programs: Iterable[str], *, ring_bytes: int = 8 << 20, **rodata: int
+    ) -> None:
         with as_file(files("streamer.capture") / "capture.bpf.o") as path:
             require(path.is_file(), "the BPF object is not built")
             self.object = Object.open(path)

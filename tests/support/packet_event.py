@@ -104,7 +104,7 @@ def decode(data: bytes) -> PacketEvent:
     parse = frozenset(name for bit, name in enumerate(PARSE_FLAGS) if r.parse >> bit & 1)
     is_fragment = "fragment" in parse
 
-    def only(present: bool, *names: str) -> list[Any]:  # noqa: FBT001
+    def only(present: bool, *names: str) -> list[Any]:
         values = [getattr(r, name) for name in names]
         values = [v if isinstance(v, int) else bytes(v) for v in values]
         assert present or not any(any(v) if isinstance(v, bytes) else v for v in values), names
