@@ -15,6 +15,7 @@ import typer
 
 from streamer.cli.config import config
 from streamer.cli.demo import demo
+from streamer.cli.doctor import doctor
 from streamer.cli.options import EXIT_CODES
 from streamer.cli.replay import replay
 from streamer.cli.run import run
@@ -43,7 +44,7 @@ def _quiet_when_unread(command: Callable[..., None]) -> Callable[..., None]:
     return wrapped
 
 
-for command in (run, replay, demo, config, schema):
+for command in (run, replay, demo, config, doctor, schema):
     help_text = f"{inspect.getdoc(command)}\n\n{EXIT_CODES}"
     app.command(help=help_text)(_quiet_when_unread(command))
 

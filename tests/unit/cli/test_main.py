@@ -18,7 +18,7 @@ from pybpf.errors import PermissionDenied, PybpfError
 from streamer.cli import main as program
 from streamer.errors import MissingPrivilege, StreamerError
 
-COMMANDS = ["run", "replay", "demo", "config", "schema"]
+COMMANDS = ["run", "replay", "demo", "config", "doctor", "schema"]
 # (typer itself loads pydantic for a command that has a list of values.)
 HEAVY = [
     "aiohttp",
