@@ -79,7 +79,7 @@ def doctor(
             machine.kernel,
             machine.privileges,
             machine.memory,
-            machine.state_directory,
+            machine.identity,
             machine.status_page,
             network.interfaces,
             network.neighbours,

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from pathlib import Path  # noqa: TC003 - pydantic reads the annotations
 from typing import Annotated, Literal, Self
 
 from annotated_types import Ge, Le
@@ -16,6 +16,7 @@ from streamer.config.types import (
     InterfacePattern,
     Milliseconds,
     Name,
+    NameOrNothing,
     Port,
     PowerOfTwo,
     ReadableFile,
@@ -43,13 +44,10 @@ class AgentSettings(Section):
     """Who this installation is, in every event."""
 
     id: Name | None = Field(
-        default=None, description="agent.id; made once and kept in state_directory"
+        default=None, description="agent.id; derived from /etc/machine-id if not set"
     )
-    host_name: Name | None = Field(
-        default=None, description="host.name; the machine's name if not set"
-    )
-    state_directory: Path = Field(
-        default=Path("/var/lib/streamer"), description="what outlives a run"
+    host_name: NameOrNothing | None = Field(
+        default=None, description='host.name; the machine\'s name if not set, none if ""'
     )
 
 
@@ -144,10 +142,14 @@ class KafkaSettings(Section):
     )
     create_topics: bool = Field(default=True, description="create topics that are absent")
     client_id: Name = Field(default="streamer", description="shown in the broker's logs")
-    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
-    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = None
-    sasl_username: str | None = None
-    sasl_password: SecretStr | None = None
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        default="PLAINTEXT", description="with TLS (SSL), with a name and password (SASL)"
+    )
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = Field(
+        default=None, description="with SASL: how the name and password are proved"
+    )
+    sasl_username: str | None = Field(default=None, description="with SASL")
+    sasl_password: SecretStr | None = Field(default=None, description="with SASL; never shown")
     ssl_cafile: ReadableFile | None = Field(
         default=None, description="PEM; the system's if not set"
     )
@@ -155,7 +157,9 @@ class KafkaSettings(Section):
         default=None, description="PEM, the client's certificate"
     )
     ssl_keyfile: ReadableFile | None = Field(default=None, description="PEM, the client's key")
-    ssl_key_password: SecretStr | None = None
+    ssl_key_password: SecretStr | None = Field(
+        default=None, description="of ssl_keyfile; never shown"
+    )
     request_timeout_ms: Milliseconds = Field(
         default=10_000, description="until a request is tried again"
     )
@@ -192,8 +196,8 @@ class OutputSettings(Section):
 class HttpSettings(Section):
     """The listener of /metrics, /healthz and /readyz."""
 
-    enabled: bool = True
-    host: Name = "127.0.0.1"
+    enabled: bool = Field(default=True, description="false: no listener")
+    host: Name = Field(default="127.0.0.1", description="address to listen on")
     port: Port = Field(default=9477, description="0: any free port")
 
 
@@ -206,7 +210,9 @@ class StatsSettings(Section):
 class LogSettings(Section):
     """What streamer says on standard error."""
 
-    level: Literal["debug", "info", "warning", "error"] = "info"
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="and everything above it"
+    )
     format: Literal["auto", "console", "json"] = Field(
         default="auto", description="console on a terminal, JSON lines elsewhere"
     )

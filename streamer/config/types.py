@@ -68,6 +68,12 @@ def _name(value: str) -> str:
     return value
 
 
+def _printable(value: str) -> str:
+    if not value.isprintable():
+        raise ValueError
+    return value
+
+
 def _interface(value: str) -> str:
     # Longer than any interface's name (15 bytes): a pattern may be.
     if not value or "/" in value or any(c.isspace() for c in value):
@@ -101,6 +107,7 @@ Topic = Annotated[
     Expected("a topic's name: letters, digits, '.', '_' and '-', at most 249"),
 ]
 Name = Annotated[str, AfterValidator(_name), Expected("a printable name, not empty")]
+NameOrNothing = Annotated[str, AfterValidator(_printable), Expected("a printable name, or nothing")]
 InterfacePattern = Annotated[
     str, AfterValidator(_interface), Expected("an interface's name or shell pattern")
 ]

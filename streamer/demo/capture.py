@@ -38,7 +38,6 @@ class Capture:
         (port,) = free_ports(HOST, 1)
         configuration = self._folder / "streamer.toml"
         configuration.write_text(
-            f"[agent]\nstate_directory = {json.dumps(str(self._folder / 'state'))}\n"
             f"[http]\nhost = {json.dumps(HOST)}\nport = {port}\n"
         )
         options = {

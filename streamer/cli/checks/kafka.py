@@ -5,6 +5,7 @@ import asyncio
 import logging
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from aiokafka.protocol.admin import CreateTopicsRequest
@@ -28,9 +29,22 @@ def kafka(settings: Settings) -> Iterator[Check]:
         return
     # A name server that does not answer must not hold us up: glibc waits for 10 s and more.
     os.environ.setdefault("RES_OPTIONS", "timeout:1 attempts:1")
-    for noisy in ("aiokafka", "asyncio"):
-        logging.getLogger(noisy).setLevel(logging.CRITICAL)
-    yield from asyncio.run(_look(settings.kafka))
+    with _silence("aiokafka", "asyncio"):
+        findings = asyncio.run(_look(settings.kafka))
+    yield from findings
+
+
+@contextmanager
+def _silence(*loggers: str) -> Iterator[None]:
+    """What they would say is in the findings, in better words."""
+    levels = {name: logging.getLogger(name).level for name in loggers}
+    for name in loggers:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        for name, level in levels.items():
+            logging.getLogger(name).setLevel(level)
 
 
 async def _look(kafka: KafkaSettings) -> list[Check]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The machine: our own parts, the kernel, privileges, memory, the state directory, the port."""
+"""The machine: our own parts, the kernel, privileges, memory, our name, the port."""
 
 import os
 import socket
@@ -20,6 +20,7 @@ FALLBACKS = {
     "xdp_frags": "XDP on jumbo frames may be refused by the driver",
 }
 MIB = 1 << 20
+MACHINE_ID = Path("/etc/machine-id")
 
 
 def libraries(_: Settings) -> Iterator[Check]:
@@ -109,19 +110,15 @@ def _available_bytes() -> int:
     return min(values)
 
 
-def state_directory(settings: Settings) -> Iterator[Check]:
-    """agent.id stays the same only if it can be kept."""
-    directory = settings.agent.state_directory
-    parent = next(path for path in (directory, *directory.parents) if path.exists())
-    if os.access(parent, os.W_OK | os.X_OK) and parent.is_dir():
-        yield Check("state directory", "ok", f"{directory} can be written")
+def identity(settings: Settings) -> Iterator[Check]:
+    """agent.id is the same at each start."""
+    if settings.agent.id is not None:
+        yield Check("agent.id", "ok", f"{settings.agent.id}, as configured")
+    elif MACHINE_ID.exists() and MACHINE_ID.stat().st_size > 0:
+        yield Check("agent.id", "ok", f"derived from {MACHINE_ID}")
     else:
-        yield Check(
-            "state directory",
-            "warn",
-            f"{directory} can't be written: agent.id is new at each start",
-            "set agent.id, or agent.state_directory to a directory of your own",
-        )
+        detail = f"{MACHINE_ID} is absent: another id at each start"
+        yield Check("agent.id", "warn", detail, "set agent.id")
 
 
 def status_page(settings: Settings) -> Iterator[Check]:

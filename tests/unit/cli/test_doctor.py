@@ -118,13 +118,14 @@ def test_memory() -> None:
     assert "batch.memory_bytes" in str(huge.cure)
 
 
-def test_state_directory(tmp_path: Path) -> None:
-    deep = settings(agent={"state_directory": tmp_path / "a" / "b"})
-    assert found(machine.state_directory, deep)["state directory"].status == "ok"
-    assert not (tmp_path / "a").exists()
-    (tmp_path / "file").write_text("")
-    under_a_file = settings(agent={"state_directory": tmp_path / "file" / "b"})
-    assert found(machine.state_directory, under_a_file)["state directory"].status == "warn"
+def test_identity(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "MACHINE_ID", tmp_path / "machine-id")
+    assert found(machine.identity, Settings())["agent.id"].status == "warn"
+    assert found(machine.identity, settings(agent={"id": "a"}))["agent.id"].status == "ok"
+    (tmp_path / "machine-id").write_text("")  # as in images before their first start
+    assert found(machine.identity, Settings())["agent.id"].status == "warn"
+    (tmp_path / "machine-id").write_text("7f8a\n")
+    assert found(machine.identity, Settings())["agent.id"].status == "ok"
 
 
 def test_status_port() -> None:

@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import mmap
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import ValidationError
@@ -13,9 +14,6 @@ from streamer.config import DEFAULT_CONFIG_FILE, Settings, load
 from streamer.config.load import environment_variable
 from streamer.config.sections import section_models
 from streamer.errors import ConfigError, ConfigErrors, ExitCode, UnknownSettingError
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 @pytest.fixture
@@ -72,7 +70,7 @@ def test_environment_is_parsed() -> None:
             "STREAMER_CAPTURE__RING_BYTES": "65536",
             "STREAMER_CAPTURE__EXCLUDE_OWN": "false",
             "STREAMER_STATS__INTERVAL_S": "2.5",
-            "STREAMER_AGENT__STATE_DIRECTORY": "/tmp/state",  # noqa: S108
+            "STREAMER_CAPTURE__NETNS": "/run/netns/a",
             "STREAMER_KAFKA__SASL_PASSWORD": "geheim",
             "STREAMER_REQUIRE_ALL": "1",  # no section: not a setting
             "STREAMER_LOG__LEVEL": "",  # empty: as if not set
@@ -82,7 +80,7 @@ def test_environment_is_parsed() -> None:
     assert settings.capture.ring_bytes == 65536
     assert settings.capture.exclude_own is False
     assert settings.stats.interval_s == 2.5
-    assert settings.agent.state_directory.as_posix() == "/tmp/state"  # noqa: S108
+    assert settings.capture.netns == Path("/run/netns/a")
     assert settings.kafka.sasl_password is not None
     assert settings.kafka.sasl_password.get_secret_value() == "geheim"
     assert settings.log.level == "info"
