@@ -267,7 +267,7 @@ static __always_inline int start_replay(struct xdp_md *xdp, struct cursor *curso
 		return -1;
 	event->timestamp_ns = meta->timestamp_ns;
 	event->wire_length = meta->wire_length;
-	if (meta->padding < cursor->frame.captured)
+	if (meta->padding <= cursor->frame.captured)
 		cursor->frame.captured -= meta->padding;
 	if (meta->link == REPLAY_NO_LINK_LAYER)
 		cursor->frame.length = meta->wire_length + ETH_HLEN;

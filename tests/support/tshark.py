@@ -9,13 +9,14 @@ tshark does not say (bytes after an SCTP header, say) are computed from the leng
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import ipaddress
 import shutil
 import subprocess
 from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .packet_fields import TCP_ACK, PacketFields
 from .requirements import require
@@ -66,6 +67,7 @@ EXTENSIONS = {
     60: "ipv6.dstopts.{}",
     51: "ah.{}",
 }
+FRAGMENT_OR_OPTIONS = frozenset(("fragment", "ip_options"))
 ARP_ETHERNET = ("1", "6")  # Ethernet, IEEE 802
 
 
@@ -77,6 +79,22 @@ class Reading:
     protocols: str
     cut: bool  # the capture has not all of it
     malformed: bool  # tshark says so, of some layer
+
+    def differences(self, got: PacketFields) -> dict[str, tuple[Any, Any]]:
+        """Fields of `got` that tshark reads otherwise, with both values.
+
+        tshark stops at some impossible lengths before it has told what lies at fixed places.
+        """
+        untold: tuple[str, ...] = ()
+        if "bad_ip_length" in self.fields.parse and self.fields.network is None:
+            untold = ("network", "source_ip", "destination_ip", "protocol", "ttl", "tos", "id")
+            untold += ("fragment_offset", "fragment_more")
+        elif "bad_transport_header" in self.fields.parse and self.fields.tcp_flags is None:
+            untold = ("tcp_flags", "tcp_ack", "tcp_window")
+        told = dataclasses.replace(self.fields, **{name: getattr(got, name) for name in untold})
+        if "bad_ip_length" in self.fields.parse and self.fields.network is None:
+            told = dataclasses.replace(told, parse=got.parse & FRAGMENT_OR_OPTIONS | told.parse)
+        return got.differences(told)
 
 
 def read(path: Path) -> list[Reading]:
