@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from pathlib import Path
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
@@ -12,6 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from streamer.observe.counters import DeliveryCounters, HookCounters, KernelCounters, NoPump
 from streamer.observe.ledger import Ledger
 from streamer.observe.metrics import LedgerCollector, make_registry
+from streamer.observe.reference import PATH, render
 from tests.support.requirements import require
 
 LEDGER = Ledger(
@@ -132,3 +134,7 @@ def test_promtool_has_nothing_to_say() -> None:
         [promtool, "check", "metrics"], input=text, capture_output=True, check=False
     )
     assert (checked.returncode, checked.stdout, checked.stderr) == (0, b"", b"")
+
+
+def test_committed_page_is_fresh() -> None:
+    assert Path(PATH).read_text(encoding="utf-8") == render(), "run: python -m streamer.observe"
