@@ -13,29 +13,32 @@ import signal
 import socket
 import sys
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import uvloop
+from hotpath.pump import Pump
 
 from hotpath.json_encoder import EventEncoder
-from hotpath.pump import Pump
 from streamer import clock, identity, schema
 from streamer.capture.capture import Capture
-from streamer.delivery import Delivery, FileDelivery, KafkaDelivery
-from streamer.errors import ExitCode, StreamerError
+from streamer.delivery import FileDelivery, KafkaDelivery
+from streamer.errors import StreamerError
 from streamer.observe import logs, report
-from streamer.observe.http import HttpServer
+from streamer.observe.http import StatusServer
 from streamer.observe.ledger import Ledger
+from streamer.observe.metrics import registry
 from streamer.observe.stats import StatsRecords
 from streamer.pipeline import Pipeline
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from streamer.config import Settings
 
 _REPORT_INTERVAL_S = 60.0
-_log = logs.get_logger("streamer")
+_PARTITIONS_TIMEOUT_S = 3.0
 
 
 class Service:
@@ -45,62 +48,52 @@ class Service:
         self._settings = settings
         self._agent_id = identity.agent_id(settings.agent.id)
         self._host_name = settings.agent.host_name or socket.gethostname()
+        self._ephemeral_id = identity.new_ephemeral_id()
+        self._stats = StatsRecords(self._agent_id, identity.new_ephemeral_id(), self._host_name)
         self.capture = Capture(settings.capture)
-        self.delivery = self._destination()
-        self.http = HttpServer(settings.http, self.ledger, self.problems)
-        self._stats = StatsRecords(self._agent_id, self._host_name)
-        self.pump: Pump | None = None
-        self.pipeline: Pipeline | None = None
-
-    def _destination(self) -> Delivery:
-        if self._settings.output.file is not None:
-            return FileDelivery(self._settings.output.file)
-        return KafkaDelivery(
-            self._settings.kafka, on_connections_changed=self.capture.set_own_connections
+        self.delivery: KafkaDelivery | FileDelivery
+        if settings.output.file is None:
+            self.delivery = KafkaDelivery(
+                settings.kafka, on_connections_changed=self.capture.set_own_connections
+            )
+        else:
+            self.delivery = FileDelivery(settings.output.file)
+        self.http = StatusServer(
+            settings.http, registry(self.ledger), healthy=self.health, ready=self.readiness
         )
+        self._pump: Pump | None = None
+        self._pipeline: Pipeline | None = None
 
     async def start(self) -> None:
-        """Build the path and let packets in. Raises StreamerError with nothing left attached."""
-        settings = self._settings
+        """Build the path and let packets in. After an error, `stop` takes down what was built."""
         self.capture.open()
-        to_file = settings.output.file is not None
-        event_constants, constants = schema.constants() if settings.encode.constants else (b"", b"")
-        encoder = EventEncoder(
-            agent_id=self._agent_id,
-            ephemeral_id=identity.new_ephemeral_id(),
-            host_name=self._host_name,
-            community_id_seed=settings.encode.community_id_seed,
-            constants=constants,
-            event_constants=event_constants,
-            flow_cache_bytes=settings.encode.flow_cache_bytes,
-        )
-        self.pump = Pump(
-            self.capture.ring,
-            encoder,
-            partitions=1 if to_file else settings.kafka.partitions,
-            framing="lines" if to_file else "kafka",
-            compression=settings.batch.compression,
-            batch_bytes=settings.batch.bytes,
-            linger_ns=settings.batch.linger_ms * 1_000_000,
-            memory_bytes=settings.batch.memory_bytes,
-        )
-        self.pump.set_utc_offset_ns(clock.utc_offset_ns())
-        self.pipeline = Pipeline(self.pump, self.delivery)
-
         await self.delivery.start()
+        self._pump = Pump(
+            self.capture.ring,
+            self._encoder(),
+            partitions=await self._partitions(),
+            framing="lines" if isinstance(self.delivery, FileDelivery) else "kafka",
+            compression=self._settings.batch.compression,
+            batch_bytes=self._settings.batch.bytes,
+            linger_ns=self._settings.batch.linger_ms * 1_000_000,
+            memory_bytes=self._settings.batch.memory_bytes,
+        )
+        self._pump.set_utc_offset_ns(clock.utc_offset_ns())
+        self._pipeline = Pipeline(self._pump, self.delivery)
         await self.http.start()
-        self.pipeline.start()
-        self.pump.start()
-        await self.capture.start(self.pump.set_interface)
+        self._pipeline.start()
+        self._pump.start()
+        await self.capture.start(self._pump.set_interface)
 
     async def stop(self) -> Ledger:
         """Detach, drain, send what is left within the deadline; return the last ledger."""
-        deadline = time.monotonic() + self._settings.shutdown.deadline_s
+        deadline_s = self._settings.shutdown.deadline_s
+        deadline = time.monotonic() + deadline_s
         await self.capture.detach()
-        if self.pump is not None and self.pipeline is not None:
-            # The loop goes on moving batches meanwhile: a paused pump needs memory to drain.
-            await asyncio.to_thread(self.pump.stop, self._settings.shutdown.deadline_s / 2)
-            self.pipeline.stop()
+        if self._pump is not None and self._pipeline is not None:
+            # The loop goes on moving batches meanwhile: a pump that is out of memory needs it.
+            await asyncio.to_thread(self._pump.stop, deadline_s / 2)
+            self._pipeline.stop()
             await self.delivery.drain(max(0.0, deadline - time.monotonic()))
         ledger = self.ledger()
         await self.http.aclose()
@@ -110,35 +103,64 @@ class Service:
 
     async def tick(self) -> Ledger:
         """What happens every few seconds: the clock's offset, the ledger as an event."""
-        assert self.pump is not None
-        self.pump.set_utc_offset_ns(clock.utc_offset_ns())
+        if self._pump is not None:
+            self._pump.set_utc_offset_ns(clock.utc_offset_ns())
         ledger = self.ledger()
         if isinstance(self.delivery, KafkaDelivery):
-            self.delivery.send_record(
-                self._settings.kafka.stats_topic, None, self._stats.encode(ledger)
-            )
+            topic = self._settings.kafka.stats_topic
+            await self.delivery.send_record(topic, None, self._stats.encode(ledger))
         return ledger
 
     def ledger(self) -> Ledger:
         """Every stage's counters, read downstream first."""
-        if self.pump is None:
+        if self._pump is None:
             return Ledger()
         delivery = self.delivery.counters()
-        pump = self.pump.counters()
+        pump = self._pump.counters()
         return Ledger(kernel=self.capture.counters(), pump=pump, delivery=delivery)
 
-    def problems(self) -> list[str]:
-        """Why events would not arrive now; empty when ready."""
-        found = []
-        if not self.capture.attached:
-            found.append("no interface is attached")
-        if not self.delivery.ready:
-            found.append(self.delivery.status)
-        return found
+    def health(self) -> Mapping[str, str | None]:
+        """What makes this process useless."""
+        running = self._pump is not None and self._pump.running
+        return {"pump": None if running else "the pump's thread does not run"}
+
+    def readiness(self) -> Mapping[str, str | None]:
+        """What keeps events from arriving now."""
+        return {
+            "capture": None if self.capture.attached else "no interface is attached",
+            "delivery": None if self.delivery.ready else self.delivery.status,
+        }
+
+    def _encoder(self) -> EventEncoder:
+        encode = self._settings.encode
+        event_constants, constants = schema.constants() if encode.constants else (b"", b"")
+        return EventEncoder(
+            agent_id=self._agent_id,
+            ephemeral_id=self._ephemeral_id,
+            host_name=self._host_name,
+            community_id_seed=encode.community_id_seed,
+            constants=constants,
+            event_constants=event_constants,
+            flow_cache_bytes=encode.flow_cache_bytes,
+        )
+
+    async def _partitions(self) -> int:
+        """The topic's real number if Kafka tells it soon; the configured one otherwise.
+
+        Keys go where any other client's partitioner would put them only with the real number. A
+        broker that is away must not hold the capture up for longer than this.
+        """
+        if isinstance(self.delivery, FileDelivery):
+            return 1
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_PARTITIONS_TIMEOUT_S):
+                return await self.delivery.partitions()
+        return self._settings.kafka.partitions
 
 
 def run(settings: Settings, ledger_file: Path | None = None) -> int:
     """Capture until SIGINT or SIGTERM, print the ledger, return the exit code."""
+    logs.configure(settings.log)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(_run(settings, ledger_file))
 
@@ -159,50 +181,48 @@ async def _run(settings: Settings, ledger_file: Path | None) -> int:
     service = Service(settings)
     try:
         await service.start()
-        say(report.start_line(settings, service.capture.attached))
+        _say(report.start_line(settings, service.capture.attached))
         await _until_stopped(service, settings, stop)
     finally:
         ledger = await service.stop()
-    say(report.summary(ledger))
+    _say(report.summary(ledger))
     if ledger_file is not None:
-        write_ledger(ledger, ledger_file)
+        _write_ledger(ledger, ledger_file)
     return ledger.exit_code
 
 
 async def _until_stopped(service: Service, settings: Settings, stop: asyncio.Event) -> None:
     """Tick, report on a terminal, warn of losses, until told to stop or the reader went away."""
-    ended = asyncio.create_task(stop.wait())
-    closed = asyncio.create_task(service.delivery.closed())
+    ends = [asyncio.create_task(stop.wait())]
+    if isinstance(service.delivery, FileDelivery):
+        ends.append(asyncio.create_task(service.delivery.closed_pipe.wait()))
     progress = report.Progress()
     next_report = time.monotonic() + _REPORT_INTERVAL_S
     try:
-        while not (ended.done() or closed.done()):
+        while not any(end.done() for end in ends):
             await asyncio.wait(
-                (ended, closed),
-                timeout=settings.stats.interval_s,
-                return_when=asyncio.FIRST_COMPLETED,
+                ends, timeout=settings.stats.interval_s, return_when=asyncio.FIRST_COMPLETED
             )
             ledger = await service.tick()
             progress.warn_of_losses(ledger)
             if sys.stderr.isatty() and time.monotonic() >= next_report:
                 next_report += _REPORT_INTERVAL_S
-                say(progress.line(ledger, service.delivery.status))
+                _say(progress.line(ledger, service.delivery.status))
     finally:
-        ended.cancel()
-        closed.cancel()
+        for end in ends:
+            end.cancel()
 
 
-def say(text: str) -> None:
+def _say(text: str) -> None:
     """Tell the user; standard output is for events."""
     print(text, file=sys.stderr, flush=True)  # noqa: T201 - the program's own voice
 
 
-def write_ledger(ledger: Ledger, path: Path) -> None:
-    """Write the ledger as JSON."""
+def _write_ledger(ledger: Ledger, path: Path) -> None:
     try:
         path.write_bytes(report.ledger_json(ledger))
     except OSError as error:
         raise StreamerError(
             f"cannot write the ledger to {path}: {error.strerror}",
-            hint="the ledger above is the same",
+            hint="it says the same as the summary above",
         ) from error

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from hotpath.pump import Pump
+
     from streamer.delivery import Delivery
 
 
