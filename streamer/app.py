@@ -27,7 +27,7 @@ from streamer.errors import StreamerError
 from streamer.observe import logs, report
 from streamer.observe.http import StatusServer
 from streamer.observe.ledger import Ledger
-from streamer.observe.metrics import registry
+from streamer.observe.metrics import make_registry
 from streamer.observe.stats import StatsRecords
 from streamer.pipeline import Pipeline
 
@@ -47,9 +47,11 @@ class Service:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._agent_id = identity.agent_id(settings.agent.id)
-        self._host_name = settings.agent.host_name or socket.gethostname()
-        self._ephemeral_id = identity.new_ephemeral_id()
-        self._stats = StatsRecords(self._agent_id, identity.new_ephemeral_id(), self._host_name)
+        self._stats = StatsRecords(
+            self._agent_id,
+            identity.new_ephemeral_id(),
+            settings.agent.host_name or socket.gethostname(),
+        )
         self.capture = Capture(settings.capture)
         self.delivery: KafkaDelivery | FileDelivery
         if settings.output.file is None:
@@ -59,7 +61,10 @@ class Service:
         else:
             self.delivery = FileDelivery(settings.output.file)
         self.http = StatusServer(
-            settings.http, registry(self.ledger), healthy=self.health, ready=self.readiness
+            settings.http,
+            make_registry(self.ledger, lambda: self.delivery.ready),
+            healthy=self.health,
+            ready=self.readiness,
         )
         self._pump: Pump | None = None
         self._pipeline: Pipeline | None = None
@@ -68,12 +73,13 @@ class Service:
         """Build the path and let packets in. After an error, `stop` takes down what was built."""
         self.capture.open()
         await self.delivery.start()
+        to_file = isinstance(self.delivery, FileDelivery)
         self._pump = Pump(
             self.capture.ring,
             self._encoder(),
             partitions=await self._partitions(),
-            framing="lines" if isinstance(self.delivery, FileDelivery) else "kafka",
-            compression=self._settings.batch.compression,
+            framing="lines" if to_file else "kafka",
+            compression="none" if to_file else self._settings.batch.compression,
             batch_bytes=self._settings.batch.bytes,
             linger_ns=self._settings.batch.linger_ms * 1_000_000,
             memory_bytes=self._settings.batch.memory_bytes,
@@ -101,14 +107,14 @@ class Service:
         self.capture.close()
         return ledger
 
-    async def tick(self) -> Ledger:
+    def tick(self) -> Ledger:
         """What happens every few seconds: the clock's offset, the ledger as an event."""
         if self._pump is not None:
             self._pump.set_utc_offset_ns(clock.utc_offset_ns())
         ledger = self.ledger()
         if isinstance(self.delivery, KafkaDelivery):
             topic = self._settings.kafka.stats_topic
-            await self.delivery.send_record(topic, None, self._stats.encode(ledger))
+            self.delivery.send_record(topic, None, self._stats.encode(ledger))
         return ledger
 
     def ledger(self) -> Ledger:
@@ -136,8 +142,8 @@ class Service:
         event_constants, constants = schema.constants() if encode.constants else (b"", b"")
         return EventEncoder(
             agent_id=self._agent_id,
-            ephemeral_id=self._ephemeral_id,
-            host_name=self._host_name,
+            ephemeral_id=identity.new_ephemeral_id(),
+            host_name=self._settings.agent.host_name,
             community_id_seed=encode.community_id_seed,
             constants=constants,
             event_constants=event_constants,
@@ -203,7 +209,7 @@ async def _until_stopped(service: Service, settings: Settings, stop: asyncio.Eve
             await asyncio.wait(
                 ends, timeout=settings.stats.interval_s, return_when=asyncio.FIRST_COMPLETED
             )
-            ledger = await service.tick()
+            ledger = service.tick()
             progress.warn_of_losses(ledger)
             if sys.stderr.isatty() and time.monotonic() >= next_report:
                 next_report += _REPORT_INTERVAL_S

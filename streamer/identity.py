@@ -1,16 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """Who sent an event: the two agent identifiers of the identity triple."""
 
+import hashlib
 import secrets
-import uuid
 from pathlib import Path
 
 _MACHINE_ID = Path("/etc/machine-id")
-# A fixed namespace of our own, so that the machine's id itself never leaves it (machine-id(5)).
-_NAMESPACE = uuid.UUID("5b0c1f5e-52a5-4d0e-9c62-3f8d1b1f7a11")
-# 12 characters of 5 bits: enough that two starts of one agent never share an id.
-_EPHEMERAL_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
-_EPHEMERAL_LENGTH = 12
+# Of our own, so that the machine's id itself never leaves it (machine-id(5)).
+_APPLICATION = b"streamer agent.id"
+# 12 characters of 5 bits: unique among any number of agents one will ever have, and short, since
+# both ids are in every event.
+_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+_LENGTH = 12
 
 
 def agent_id(configured: str | None) -> str:
@@ -22,12 +23,19 @@ def agent_id(configured: str | None) -> str:
     if configured:
         return configured
     try:
-        machine_id = _MACHINE_ID.read_text(encoding="ascii").strip()
-    except (OSError, UnicodeDecodeError):
-        machine_id = ""
-    return str(uuid.uuid5(_NAMESPACE, machine_id) if machine_id else uuid.uuid4())
+        machine_id = _MACHINE_ID.read_bytes().strip()
+    except OSError:
+        machine_id = b""
+    if not machine_id:
+        return new_ephemeral_id()
+    return short_id(hashlib.blake2b(machine_id, key=_APPLICATION).digest())
 
 
 def new_ephemeral_id() -> str:
-    """Return a new 12-character id, one for each pump and start."""
-    return "".join(secrets.choice(_EPHEMERAL_ALPHABET) for _ in range(_EPHEMERAL_LENGTH))
+    """Return a new id, one for each pump and start."""
+    return short_id(secrets.token_bytes(_LENGTH))
+
+
+def short_id(digest: bytes) -> str:
+    """Return 12 characters that stand for the first 12 bytes of a digest."""
+    return "".join(_ALPHABET[byte % len(_ALPHABET)] for byte in digest[:_LENGTH])

@@ -46,8 +46,8 @@ class AgentSettings(Section):
     id: Name | None = Field(
         default=None, description="agent.id; derived from /etc/machine-id if not set"
     )
-    host_name: NameOrNothing | None = Field(
-        default=None, description='host.name; the machine\'s name if not set, none if ""'
+    host_name: Name | None = Field(
+        default=None, description="host.name in every event; statistics have it anyway"
     )
 
 
