@@ -17,9 +17,9 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import uvloop
-from hotpath.pump import Pump
 
 from hotpath.json_encoder import EventEncoder
+from hotpath.pump import Pump
 from streamer import clock, identity, schema
 from streamer.capture.capture import Capture
 from streamer.delivery import FileDelivery, KafkaDelivery

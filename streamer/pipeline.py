@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from hotpath.pump import Pump
-
     from streamer.delivery import Delivery
 
 
