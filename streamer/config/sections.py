@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path  # noqa: TC003 - pydantic reads the annotations
+from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from annotated_types import Ge, Le
@@ -16,7 +16,6 @@ from streamer.config.types import (
     InterfacePattern,
     Milliseconds,
     Name,
-    NameOrNothing,
     Port,
     PowerOfTwo,
     ReadableFile,
@@ -27,8 +26,8 @@ from streamer.config.types import (
 )
 
 Direction = Literal["ingress", "egress"]
-MIN_BATCH_BYTES = 4 * KIB
-MAX_BATCH_BYTES = 16 * MIB
+MIN_BATCH_BYTES = 8 * KIB
+MAX_BATCH_BYTES = 1_000_000  # a broker takes 1 MiB by default, header and frame included
 
 
 def _conflict(key: str, expected: str) -> PydanticCustomError:

@@ -107,7 +107,6 @@ Topic = Annotated[
     Expected("a topic's name: letters, digits, '.', '_' and '-', at most 249"),
 ]
 Name = Annotated[str, AfterValidator(_name), Expected("a printable name, not empty")]
-NameOrNothing = Annotated[str, AfterValidator(_printable), Expected("a printable name, or nothing")]
 InterfacePattern = Annotated[
     str, AfterValidator(_interface), Expected("an interface's name or shell pattern")
 ]

@@ -75,7 +75,7 @@ class Delivery(Protocol):
     async def start(self) -> None:
         """Begins to work. A destination that is away is no error: it is tried again."""
 
-    async def put(self, batch: Batch) -> None:
+    def put(self, batch: Batch) -> None:
         """Takes ownership. The memory batches live in is the only bound."""
 
     def counters(self) -> DeliveryCounters: ...

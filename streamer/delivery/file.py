@@ -83,7 +83,7 @@ class FileDelivery:
         self._thread = threading.Thread(target=self._work, name="delivery-file", daemon=True)
         self._thread.start()
 
-    async def put(self, batch: Batch) -> None:
+    def put(self, batch: Batch) -> None:
         """Takes ownership."""
         self._queued_events += batch.events
         self._queued_batches += 1

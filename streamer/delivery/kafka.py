@@ -111,13 +111,13 @@ class KafkaDelivery:
             raise RuntimeError("described without partitions")
         return self._partitions
 
-    async def put(self, batch: Batch) -> None:
+    def put(self, batch: Batch) -> None:
         """Takes ownership."""
         self._lane(batch.partition).line.put(batch)
         if self._sender is not None:
             self._sender.wake()
 
-    async def send_record(self, topic: str, key: bytes | None, value: bytes) -> None:
+    def send_record(self, topic: str, key: bytes | None, value: bytes) -> None:
         """Queues one record for a topic of its own; the newest hundred wait, if they must."""
         place = (topic, lane_index(key))
         lane = self._record_lanes.get(place)

@@ -37,9 +37,7 @@ class Capture:
         """Start it; returns when its programs are attached and the broker takes records."""
         (port,) = free_ports(HOST, 1)
         configuration = self._folder / "streamer.toml"
-        configuration.write_text(
-            f"[http]\nhost = {json.dumps(HOST)}\nport = {port}\n"
-        )
+        configuration.write_text(f"[http]\nhost = {json.dumps(HOST)}\nport = {port}\n")
         options = {
             "--config": str(configuration),
             "--interface": LINK,

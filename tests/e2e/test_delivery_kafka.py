@@ -144,7 +144,7 @@ async def test_all_arrive_in_order(kafka: EmbeddedKafka, topic: str) -> None:
     batches = [numbered(number % PARTITIONS, number) for number in range(600)]
     async with delivering(kafka.bootstrap_servers, topic, tuples.append) as delivery:
         for batch in batches:
-            await delivery.put(batch)
+            delivery.put(batch)
             if batch.events % 7 == 0:
                 await asyncio.sleep(0)
         assert balanced(delivery.counters(), 6000)
@@ -176,7 +176,7 @@ async def test_killed_broker_loses_and_doubles_nothing(
 
         async def put_all() -> None:
             for number, batch in enumerate(batches):
-                await delivery.put(batch)
+                delivery.put(batch)
                 if number % 3 == 2:
                     await asyncio.sleep(0.004)
 
@@ -204,7 +204,7 @@ async def test_broker_absent_at_the_start(mortal_kafka: EmbeddedKafka, topic: st
     async with delivering(mortal_kafka.bootstrap_servers, topic) as delivery:
         assert not delivery.ready
         for batch in batches:
-            await delivery.put(batch)
+            delivery.put(batch)
         await until(lambda: "connection refused" in delivery.status)
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(delivery.partitions(), 0.1)
@@ -218,11 +218,11 @@ async def test_frozen_broker(mortal_kafka: EmbeddedKafka, topic: str) -> None:
     batches = [numbered(number % PARTITIONS, number) for number in range(90)]
     async with delivering(mortal_kafka.bootstrap_servers, topic) as delivery:
         for batch in batches[:45]:
-            await delivery.put(batch)
+            delivery.put(batch)
         assert await delivery.drain(20)
         mortal_kafka.pause()
         for batch in batches[45:]:
-            await delivery.put(batch)
+            delivery.put(batch)
         assert not await delivery.drain(1)
         await until(lambda: "no answer in time" in delivery.status, 20)
         mortal_kafka.resume()
@@ -238,7 +238,7 @@ async def test_close_with_a_frozen_broker_is_quick(mortal_kafka: EmbeddedKafka, 
         await delivery.partitions()
         mortal_kafka.pause()
         for batch in batches:
-            await delivery.put(batch)
+            delivery.put(batch)
         assert not await delivery.drain(0.5)
     counters = delivery.counters()
     assert counters.undelivered_events == 200
@@ -256,7 +256,7 @@ async def test_a_batch_that_is_too_large_fails_alone(kafka: EmbeddedKafka, topic
     everything = batches[:100] + large[:1] + batches[100:200] + large[1:] + batches[200:]
     async with delivering(kafka.bootstrap_servers, topic) as delivery:
         for batch in everything:
-            await delivery.put(batch)
+            delivery.put(batch)
         assert await delivery.drain(30)
         counters = delivery.counters()
     assert counters.failed_events == {"message_too_large": 600}
@@ -274,7 +274,7 @@ async def test_existing_topics_partitions_are_used(kafka: EmbeddedKafka, topic: 
     async with delivering(kafka.bootstrap_servers, topic) as delivery:
         assert await delivery.partitions() == 2
         for batch in batches:
-            await delivery.put(batch)
+            delivery.put(batch)
         assert await delivery.drain(30)
     first, second = read_all(kafka.bootstrap_servers, topic, 2)
     by_lane = expected(batches)
@@ -286,12 +286,12 @@ async def test_existing_topics_partitions_are_used(kafka: EmbeddedKafka, topic: 
 async def test_topic_deleted_and_made_anew(kafka: EmbeddedKafka, topic: str) -> None:
     admin = AdminClient({"bootstrap.servers": kafka.bootstrap_servers})
     async with delivering(kafka.bootstrap_servers, topic) as delivery:
-        await delivery.put(numbered(0, 0))
+        delivery.put(numbered(0, 0))
         assert await delivery.drain(30)
         admin.delete_topics([topic])[topic].result(20)
         second = [numbered(number % PARTITIONS, number) for number in range(30)]
         for batch in second:
-            await delivery.put(batch)
+            delivery.put(batch)
         assert await delivery.drain(30)
         assert delivery.counters().acknowledged_events == 310
     assert_same(read_all(kafka.bootstrap_servers, topic), expected(second))
@@ -299,7 +299,7 @@ async def test_topic_deleted_and_made_anew(kafka: EmbeddedKafka, topic: str) -> 
 
 async def test_absent_topic_that_may_not_be_created(kafka: EmbeddedKafka, topic: str) -> None:
     async with delivering(kafka.bootstrap_servers, topic, create_topics=False) as delivery:
-        await delivery.put(numbered(0, 0))
+        delivery.put(numbered(0, 0))
         await until(lambda: "does not exist (kafka.create_topics is off)" in delivery.status)
         assert not delivery.ready
         admin = AdminClient({"bootstrap.servers": kafka.bootstrap_servers})
@@ -311,8 +311,8 @@ async def test_absent_topic_that_may_not_be_created(kafka: EmbeddedKafka, topic:
 async def test_records_of_another_topic(kafka: EmbeddedKafka, topic: str) -> None:
     async with delivering(kafka.bootstrap_servers, topic) as delivery:
         for number in range(5):
-            await delivery.send_record(f"{topic}.stats", b"agent", b"%d" % number)
-        await delivery.put(numbered(1, 1))
+            delivery.send_record(f"{topic}.stats", b"agent", b"%d" % number)
+        delivery.put(numbered(1, 1))
         assert await delivery.drain(30)
         assert delivery.record_counters().acknowledged_events == 5
         assert delivery.counters().acknowledged_events == 10
@@ -323,7 +323,7 @@ async def test_records_of_another_topic(kafka: EmbeddedKafka, topic: str) -> Non
 async def test_waiting_records_are_bounded(topic: str) -> None:
     async with delivering("127.0.0.1:1", topic) as delivery:
         for number in range(250):
-            await delivery.send_record("stats", None, b"%d" % number)
+            delivery.send_record("stats", None, b"%d" % number)
         counters = delivery.record_counters()
         assert counters.queued_events == 100
         assert counters.failed_events == {"outdated": 150}
@@ -357,7 +357,7 @@ async def serving(greeting: bytes, *, stay: bool = False) -> AsyncIterator[str]:
 )
 async def test_something_that_is_not_kafka(greeting: bytes, words: str, topic: str) -> None:
     async with serving(greeting) as address, delivering(address, topic) as delivery:
-        await delivery.put(numbered(0, 0))
+        delivery.put(numbered(0, 0))
         await until(lambda: words in delivery.status, 10)
         assert not await delivery.drain(0.5)
 
@@ -392,7 +392,7 @@ async def test_tls_and_scram(secure_kafka: EmbeddedKafka, certificate: Path, top
     servers = secure_kafka.secure_bootstrap_servers
     async with delivering(servers, topic, **secure_settings(certificate)) as delivery:
         for batch in batches:
-            await delivery.put(batch)
+            delivery.put(batch)
         assert await delivery.drain(30)
     assert_same(read_all(secure_kafka.bootstrap_servers, topic), expected(batches))
 
@@ -433,7 +433,7 @@ async def test_user_without_rights(
     settings = secure_settings(certificate, sasl_username="guest")
     servers = secure_kafka.secure_bootstrap_servers
     async with delivering(servers, topic, **settings) as delivery:
-        await delivery.put(numbered(0, 0))
+        delivery.put(numbered(0, 0))
         await until(lambda: "authorization_failed" in delivery.status)
         assert not delivery.ready
         assert delivery.counters().queued_events == 10
