@@ -6,6 +6,7 @@ pytest_plugins = [
     "tests.support.descriptors",
     "tests.support.kafka",
     "tests.support.logging",
+    "tests.support.netns",
     "tests.support.records",
     "tests.support.wire",
 ]

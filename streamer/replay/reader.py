@@ -7,7 +7,7 @@ and why it ended.
 
 from __future__ import annotations
 
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from streamer.errors import CaptureError
 from streamer.replay import link_types, pcap, pcapng
@@ -46,7 +46,7 @@ class CaptureFile:
     ) -> None:
         self._source.close()
 
-    def content(self) -> IO[bytes]:
+    def content(self) -> BinaryIO:
         """The file's bytes as they are stored."""
         return self._source.content()
 

@@ -12,7 +12,7 @@ import sys
 import tempfile
 import zlib
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from streamer.errors import CaptureError
 
@@ -52,7 +52,7 @@ class Source:
     def __init__(self, path: str) -> None:
         self.name = "standard input" if path == "-" else path
         self._path = path
-        self._raw: IO[bytes] | None = None
+        self._raw: BinaryIO | None = None
         self._read: Callable[[int], bytes] = _not_open
         self.offset = 0  # of the next byte, after decompression
 
@@ -83,7 +83,7 @@ class Source:
         self._read = gzip.open(raw, "rb").read if magic == _GZIP_MAGIC else raw.read  # noqa: SIM115
         self.offset = 0
 
-    def content(self) -> IO[bytes]:
+    def content(self) -> BinaryIO:
         """The file as it is stored, at its start."""
         if self._raw is None:
             raise ValueError("the source is not open")
@@ -119,7 +119,7 @@ class Source:
             f"{self.name} is not a capture file (neither pcap nor pcapng, plain or gzip)"
         )
 
-    def _open(self) -> IO[bytes]:
+    def _open(self) -> BinaryIO:
         if self._path == "-":
             return _copy(sys.stdin.buffer)
         return Path(self._path).open("rb")
@@ -134,7 +134,7 @@ def _not_open(_: int) -> bytes:
     raise ValueError("the source is not open")
 
 
-def _copy(stream: IO[bytes]) -> IO[bytes]:
+def _copy(stream: BinaryIO) -> BinaryIO:
     copy = tempfile.TemporaryFile()  # noqa: SIM115 - closed by Source
     try:
         shutil.copyfileobj(stream, copy)

@@ -129,6 +129,8 @@ def veth_pair(*, offloads: bool = False) -> Iterator[VethPair]:
             end.ip(f"neigh replace {other_ip} lladdr {other_mac} dev veth0")
             if not offloads:
                 end.set_offloads("veth0", on=False)
+                # TCP hands down super-packets all the same, for software to cut after TC
+                end.ip("link set veth0 gso_max_segs 1")
         yield pair
 
 
