@@ -9,11 +9,10 @@ import struct
 from collections import Counter
 from contextlib import ExitStack
 from itertools import islice
-from typing import TYPE_CHECKING, BinaryIO, Literal, Self
-
-from hotpath.pump import Pump
+from typing import TYPE_CHECKING, Literal, Self
 
 from hotpath.json_encoder import EventEncoder
+from hotpath.pump import Pump
 from pybpf import PybpfError, RingBuffer
 from streamer.capture.counters import read_counters
 from streamer.capture.programs import (
@@ -35,7 +34,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from hotpath.sealed_batch import SealedBatch
-
     from pybpf import Object
     from streamer.config import Settings
     from streamer.observe.counters import KernelCounters, PumpCounters
@@ -61,12 +59,9 @@ _TOO_LONG = frozenset({errno.ENOMEM, errno.EINVAL, errno.E2BIG})
 _MOST_TIMESTAMP_NS = (1 << 63) - 1  # in the year 2262
 
 
-def ephemeral_id(contents: Iterable[BinaryIO]) -> str:
+def ephemeral_id(file_digests: Iterable[bytes]) -> str:
     """Name a run after what it reads: the same files, in the same order, are the same run."""
-    digest = hashlib.sha256()
-    for content in contents:
-        digest.update(hashlib.file_digest(content, "sha256").digest())
-    return digest.hexdigest()[:_EPHEMERAL_ID_CHARACTERS]
+    return hashlib.sha256(b"".join(file_digests)).hexdigest()[:_EPHEMERAL_ID_CHARACTERS]
 
 
 class Engine:

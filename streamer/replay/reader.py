@@ -7,7 +7,7 @@ and why it ended.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 from streamer.errors import CaptureError
 from streamer.replay import link_types, pcap, pcapng
@@ -46,9 +46,9 @@ class CaptureFile:
     ) -> None:
         self._source.close()
 
-    def content(self) -> BinaryIO:
-        """The file's bytes as they are stored."""
-        return self._source.content()
+    def digest(self) -> bytes:
+        """SHA-256 of the file's bytes as they are stored."""
+        return self._source.digest()
 
     def packets(self) -> Iterator[Packet]:
         """Every packet, in the file's order."""

@@ -35,7 +35,7 @@ def command(files: Sequence[Path], settings: Settings, ledger_file: Path | None)
     """
     with ExitStack() as opened:
         captures = [opened.enter_context(CaptureFile(str(file))) for file in files]
-        identity = ephemeral_id(capture.content() for capture in captures)
+        identity = ephemeral_id(capture.digest() for capture in captures)
         destination = settings.output.file
         if destination is None:
             raise UsageError("replay to Kafka is not built yet")

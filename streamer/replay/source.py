@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import errno
 import gzip
+import hashlib
 import os
 import shutil
 import stat
@@ -26,6 +27,7 @@ Packet = tuple[int, int, int, bytes]
 # What libpcap and Wireshark take as the longest packet a sound file holds.
 LONGEST_PACKET_BYTES = 262_144
 
+_BLOCK_BYTES = 1 << 20
 _GZIP_MAGIC = b"\x1f\x8b"
 _CONVERT = "convert it first: editcap -F pcapng"
 _FOREIGN_FORMATS = (
@@ -75,7 +77,7 @@ class Source:
     def rewind(self) -> None:
         """Start again at the first byte."""
         try:
-            raw = self.content()
+            raw = self._start()
             magic = raw.read(2)
             raw.seek(0)
         except OSError as error:
@@ -83,12 +85,16 @@ class Source:
         self._read = gzip.open(raw, "rb").read if magic == _GZIP_MAGIC else raw.read  # noqa: SIM115
         self.offset = 0
 
-    def content(self) -> BinaryIO:
-        """The file as it is stored, at its start."""
-        if self._raw is None:
-            raise ValueError("the source is not open")
-        self._raw.seek(0)
-        return self._raw
+    def digest(self) -> bytes:
+        """SHA-256 of the file as it is stored; afterwards rewind()."""
+        digest = hashlib.sha256()
+        try:
+            raw = self._start()
+            while block := raw.read(_BLOCK_BYTES):
+                digest.update(block)
+        except OSError as error:
+            raise self._unreadable(error) from None
+        return digest.digest()
 
     def read(self, length: int) -> bytes:
         """Give exactly `length` bytes, or fewer at the end of the file."""
@@ -118,6 +124,12 @@ class Source:
         return CaptureError(
             f"{self.name} is not a capture file (neither pcap nor pcapng, plain or gzip)"
         )
+
+    def _start(self) -> BinaryIO:
+        if self._raw is None:
+            raise ValueError("the source is not open")
+        self._raw.seek(0)
+        return self._raw
 
     def _open(self) -> BinaryIO:
         if self._path == "-":

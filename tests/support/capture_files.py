@@ -64,10 +64,10 @@ def pcap(
     """Build a classic capture: packets of (time in the file's unit, original length, bytes)."""
     unit = 10**9 if nanoseconds else 10**6
     magic = 0xA1B23C4D if nanoseconds else 0xA1B2C3D4
-    file = struct.pack(order + "IHHiIII", magic, 2, 4, 0, 0, 262144, link_type)
+    file = bytearray(struct.pack(order + "IHHiIII", magic, 2, 4, 0, 0, 262144, link_type))
     for time, length, data in packets:
         file += struct.pack(order + "IIII", time // unit, time % unit, len(data), length) + data
-    return file
+    return bytes(file)
 
 
 def block(order: str, kind: int, body: bytes) -> bytes:
