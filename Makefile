@@ -9,7 +9,7 @@ STAMPS := $(VENV)/.stamps
 BUILD_PACKAGES := python3 python3-venv python3-dev gcc libc6-dev cmake ninja-build pkg-config \
 	clang llvm libbpf-dev libelf-dev zlib1g-dev liblz4-dev libssl-dev libisal-dev ca-certificates
 DEMO_PACKAGES := openjdk-17-jre-headless maven iproute2 iputils-ping curl util-linux
-TEST_PACKAGES := tshark tcpdump iproute2 iputils-ping libcap2-bin util-linux procps prometheus
+TEST_PACKAGES := bpftool tshark tcpdump iproute2 iputils-ping libcap2-bin util-linux procps prometheus
 
 SOURCES := pyproject.toml CMakeLists.txt $(wildcard bpf/*.[ch] cython/*/*.pyx cython/*/*.pxd)
 

@@ -82,9 +82,10 @@ def test_skb(
 
 @pytest.mark.parametrize("name", ["tcp", "udp6", "ip options", "all extension headers"])
 @pytest.mark.parametrize(
-    "program", ["xdp_ingress_l3", "socket_filter_l3", "replay"]  # TC: see test_skb.py
+    "program",
+    ["xdp_ingress_l3", "socket_filter_l3", "replay"],  # TC: see test_skb.py
 )
-def test_devices_without_link_layer(
+def test_devices_without_link_layer(  # noqa: PLR0917
     name: str,
     program: str,
     frames: dict[str, bytes],

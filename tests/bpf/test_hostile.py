@@ -171,10 +171,10 @@ def test_random_frames_as_tshark_reads_them(
     random.seed(20260101)
     frames = []
     for _ in range(3000):
-        frame = bytearray(random.choice(GOOD)[:200])
+        changed = bytearray(random.choice(GOOD)[:200])
         for _ in range(random.randint(1, 3)):
-            frame[random.randrange(12, len(frame))] = random.randrange(256)
-        frames.append(bytes(frame))
+            changed[random.randrange(12, len(changed))] = random.randrange(256)
+        frames.append(bytes(changed))
     path = write_capture(tmp_path_factory.mktemp("random") / "random.pcap", frames)
     compared = 0
     for frame, reading in zip(frames, read(path), strict=True):

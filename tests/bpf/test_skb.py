@@ -4,14 +4,14 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import struct
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.support.capture_object import CaptureObject, skb_context
-
 from pybpf import Object
+from tests.support.capture_object import CaptureObject, skb_context
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from tests.support.packet_event import PacketEvent
     from tests.support.tshark import Reading
+
+scapy: Any = importlib.import_module("scapy.all")
 
 HEADERS = 14 + 20 + 20  # of a TCP segment without options
 TAG = 4
@@ -85,7 +87,7 @@ def run_tagged(pushing: Object, capturing: CaptureObject) -> Callable[..., Packe
     ("push", "vlan", "inner"),
     [("push_once", 5, None), ("push_zero", 0, None), ("push_twice", 4095, 7)],
 )
-def test_tag_beside_the_bytes(
+def test_tag_beside_the_bytes(  # noqa: PLR0917
     program: str,
     name: str,
     push: str,
@@ -121,10 +123,8 @@ def test_tag_beside_tags_in_the_bytes(
 
 
 def super_packet(payload_bytes: int) -> bytes:
-    from scapy.all import IP, TCP, Ether
-
-    packet = Ether(src="02:00:00:00:00:01", dst="02:00:00:00:00:02")
-    packet /= IP(src="192.0.2.1", dst="192.0.2.2") / TCP(sport=1, dport=2) / bytes(payload_bytes)
+    packet = scapy.Ether(src="02:00:00:00:00:01", dst="02:00:00:00:00:02")
+    packet /= scapy.IP(src="192.0.2.1", dst="192.0.2.2") / scapy.TCP() / bytes(payload_bytes)
     return bytes(packet)
 
 
@@ -167,9 +167,7 @@ def test_segments_at_egress(capturing: CaptureObject) -> None:
 def test_each_segment_has_the_tag(program: str, run_tagged: Callable[..., PacketEvent]) -> None:
     frame = super_packet(2500)
     wire = len(frame) + 2 * HEADERS
-    context = skb_context(
-        wire_len=wire if program == "tc_egress" else 0, gso_segs=3, gso_size=1000
-    )
+    context = skb_context(wire_len=wire if program == "tc_egress" else 0, gso_segs=3, gso_size=1000)
     event = run_tagged("push_once", program, frame, context)
     assert (event.segments, event.fields.length) == (3, wire + 3 * TAG)
 
@@ -182,15 +180,17 @@ def test_protocol_beside_the_bytes(program: str, version: int, capturing: Captur
     A test run takes it from bytes 12 and 13 of the packet, where this one's source address has
     the number that is wanted.
     """
-    from scapy.all import IP, UDP, IPv6
-
     if version == 4:
         source = "8.0.3.4"
-        packet = bytes(IP(src=source, dst="192.0.2.2") / UDP(sport=7, dport=9) / bytes(40))
+        packet = bytes(
+            scapy.IP(src=source, dst="192.0.2.2") / scapy.UDP(sport=7, dport=9) / bytes(40)
+        )
         assert packet[12:14] == V4
     else:
         source = "2001:db8:86dd::1"
-        packet = bytes(IPv6(src=source, dst="2001:db8::2") / UDP(sport=7, dport=9) / bytes(40))
+        packet = bytes(
+            scapy.IPv6(src=source, dst="2001:db8::2") / scapy.UDP(sport=7, dport=9) / bytes(40)
+        )
         assert packet[12:14] == V6
     event = capturing.event(program, packet, skb_context())
     fields = event.fields

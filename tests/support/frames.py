@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
 import struct
 import warnings
@@ -37,8 +38,8 @@ def write_capture(path: Path, frames: Iterable[bytes], lengths: Iterable[int] = 
 
 
 def _build() -> dict[str, bytes]:
-    from scapy import all as s
-    from scapy.contrib import mpls
+    s: Any = importlib.import_module("scapy.all")  # its names are made while it is imported
+    mpls: Any = importlib.import_module("scapy.contrib.mpls")
 
     def ether(payload: Any, kind: int | None = None) -> Any:
         header = s.Ether(src=SOURCE_MAC, dst=DESTINATION_MAC)
