@@ -53,7 +53,7 @@ class Network:
                 f"address add {host.ipv4}/24 dev {LINK}",
                 f"address add {host.ipv6}/64 dev {LINK} nodad",
                 f"link set {LINK} up",
-                netns=host.name,
+                netns=host.netns,
             )
 
     def remove(self) -> None:
@@ -81,16 +81,19 @@ def _remove(name: str) -> None:
         (FOLDER / name).unlink(missing_ok=True)
 
 
-def _ip(*lines: str, netns: str | None = None) -> None:
-    where = [] if netns is None else ["-netns", netns]
+def _ip(*lines: str, netns: Path | None = None) -> None:
     for line in lines:
-        _run([*where, *line.split()])
+        _run(line.split(), netns=netns)
 
 
-def _run(arguments: list[str], *, check: bool = True) -> subprocess.CompletedProcess[str]:
+def _run(
+    arguments: list[str], *, netns: Path | None = None, check: bool = True
+) -> subprocess.CompletedProcess[str]:
+    # Not `ip -netns`: that mounts a sysfs, which it can't where / is no mount (a chroot).
+    inside = [] if netns is None else [program("nsenter"), f"--net={netns}", "--"]
     # A session of its own: Ctrl-C on the terminal must not stop it half-way.
     result = subprocess.run(
-        [program("ip"), *arguments],
+        [*inside, program("ip"), *arguments],
         capture_output=True,
         text=True,
         check=False,

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import ctypes
 import fcntl
+import json
 import os
 import socket
 import struct
@@ -40,14 +41,19 @@ class Namespace:
         """Where it can be opened."""
         return Path("/run/netns") / self.name
 
+    @property
+    def enter(self) -> list[str]:
+        """What makes a command run inside. `ip netns exec` fails where / is no mount (a chroot)."""
+        return ["nsenter", f"--net={self.path}", "--"]
+
     def run(self, *command: str, check: bool = True) -> str:
         """Run a program inside to its end."""
-        inside = ["ip", "netns", "exec", self.name, *command]
+        inside = [*self.enter, *command]
         return subprocess.run(inside, check=check, capture_output=True, text=True).stdout
 
     def ip(self, arguments: str) -> None:
         """Run `ip` inside."""
-        command = ["ip", "-n", self.name, *arguments.split()]
+        command = [*self.enter, "ip", *arguments.split()]
         subprocess.run(command, check=True, capture_output=True, text=True)
 
     @contextmanager
@@ -68,9 +74,12 @@ class Namespace:
 
     def counters(self, interface: str) -> dict[str, int]:
         """The device's own counters, such as rx_packets and tx_bytes."""
-        names = ("rx_packets", "rx_bytes", "tx_packets", "tx_bytes")
-        listing = self.run("cat", *(f"/sys/class/net/{interface}/statistics/{n}" for n in names))
-        return dict(zip(names, map(int, listing.split()), strict=True))
+        (link,) = json.loads(self.run("ip", "-json", "-stats", "link", "show", "dev", interface))
+        return {
+            f"{way}_{unit}": link["stats64"][way][unit]
+            for way in ("rx", "tx")
+            for unit in ("packets", "bytes")
+        }
 
     def set_offloads(self, interface: str, *, on: bool) -> None:
         """Switch checksum, segmentation and receive offloads."""

@@ -58,8 +58,19 @@ def tcpdump(
 ) -> Iterator[Tcpdump]:
     """Run tcpdump; when the body begins it is listening."""
     require(which("tcpdump") is not None, "tcpdump is not installed")
-    command = ["ip", "netns", "exec", namespace.name, "tcpdump", "-Z", "root", "-n", "-i", interface]
-    command += ["-Q", direction, "-U", "--immediate-mode", "-B", "65536", "-s", "0", "-w", str(path)]
+    command = [*namespace.enter, "tcpdump", "-Z", "root", "-n", "-i", interface]
+    command += [
+        "-Q",
+        direction,
+        "-U",
+        "--immediate-mode",
+        "-B",
+        "65536",
+        "-s",
+        "0",
+        "-w",
+        str(path),
+    ]
     command += expression.split()
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None

@@ -162,12 +162,12 @@ def veth() -> Iterator[str]:
     """A namespace with a pair of interfaces, one of them down, one with a foreign filter."""
     require(os.geteuid() == 0, "root, to make a network namespace")
     name = f"clidoc{os.getpid()}"
+    enter = f"nsenter --net=/run/netns/{name} --"  # `ip -n` fails where / is no mount (a chroot)
     commands = (
-        f"ip -n {name} link add cli0 type veth peer name cli1",
-        f"ip -n {name} link set cli0 up",
-        f"tc -n {name} qdisc add dev cli0 clsact",
-        f"tc -n {name} filter add dev cli0 ingress prio 7 protocol all"
-        " u32 match u32 0 0 classid 1:1",
+        f"{enter} ip link add cli0 type veth peer name cli1",
+        f"{enter} ip link set cli0 up",
+        f"{enter} tc qdisc add dev cli0 clsact",
+        f"{enter} tc filter add dev cli0 ingress prio 7 protocol all u32 match u32 0 0 classid 1:1",
     )
     subprocess.run(["ip", "netns", "add", name], check=True)
     try:
