@@ -110,8 +110,6 @@ cdef extern from "<bpf/libbpf.h>" nogil:
     const char *libbpf_bpf_prog_type_str(bpf_prog_type type)
     int libbpf_num_possible_cpus()
     int libbpf_probe_bpf_map_type(bpf_map_type type, const void *opts)
-    int libbpf_probe_bpf_prog_type(bpf_prog_type type, const void *opts)
-    int libbpf_probe_bpf_helper(bpf_prog_type type, int helper, const void *opts)
 
     cdef struct bpf_xdp_query_opts:
         size_t sz
@@ -153,6 +151,9 @@ cdef extern from "<bpf/bpf.h>" nogil:
     cdef struct bpf_prog_load_opts:
         size_t sz
         uint32_t prog_flags
+        uint32_t log_level
+        uint32_t log_size
+        char *log_buf
     int bpf_prog_load(bpf_prog_type type, const char *name, const char *license,
                       const bpf_insn *insns, size_t count, const bpf_prog_load_opts *opts)
 

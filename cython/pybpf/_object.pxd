@@ -27,7 +27,3 @@ cdef class TestRunResult:
     cdef readonly uint32_t duration_ns
     cdef readonly bytes data_out
     cdef readonly bytes ctx_out
-
-
-cdef class RunStatistics:
-    cdef int fd

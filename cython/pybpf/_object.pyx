@@ -13,14 +13,10 @@ from pybpf._map cimport Map
 
 import os
 import sys
-import warnings
 from types import MappingProxyType
 
 from pybpf._info import ProgramInfo
 from pybpf.errors import NotFound, PybpfError, SizeError, StateError, error_from_errno, load_error
-
-cdef extern from "<unistd.h>" nogil:
-    int close_descriptor "close"(int fd)
 
 # What XDP may add at the front and the kernel gives back in a test run, and then some.
 cdef enum:
@@ -117,7 +113,8 @@ cdef class Object:
             result = lib.bpf_object__load(pointer)
         messages = take_messages()
         if result < 0:
-            raise load_error(-result, self.handle.name, messages)
+            types = {name: program.type for name, program in self._programs.items()}
+            raise load_error(-result, self.handle.name, messages, types)
         self.handle.loaded = True
 
     def close(self):
@@ -374,38 +371,3 @@ cdef class TestRunResult:
     def __repr__(self):
         return (f"TestRunResult(retval={self.retval}, duration_ns={self.duration_ns}, "
                 f"data_out={len(self.data_out)} bytes, ctx_out={len(self.ctx_out)} bytes)")
-
-
-cdef class RunStatistics:
-    """Has the kernel count the runs and time of all programs while it is open (CAP_SYS_ADMIN).
-
-    Costs some 20 ns per run of every program on the machine. Read with Program.info().
-    """
-
-    def __cinit__(self):
-        self.fd = -1
-
-    def __init__(self):
-        cdef int fd
-        with nogil:
-            fd = lib.bpf_enable_stats(lib.BPF_STATS_RUN_TIME)
-        if fd < 0:
-            fail(fd, "switching run statistics on", ("CAP_SYS_ADMIN",))
-        self.fd = fd
-
-    def close(self):
-        """Stop counting, unless somebody else wants it."""
-        if self.fd >= 0:
-            close_descriptor(self.fd)
-            self.fd = -1
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *exception):
-        self.close()
-
-    def __del__(self):
-        if self.fd >= 0:
-            warnings.warn("unclosed RunStatistics", ResourceWarning, stacklevel=2)
-            self.close()

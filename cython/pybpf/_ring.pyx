@@ -23,6 +23,8 @@ cimport cython
 from cpython.buffer cimport PyBUF_FORMAT, PyBUF_ND, PyBUF_STRIDES, PyBUF_WRITABLE
 from cpython.memoryview cimport PyMemoryView_FromObject
 from libc.errno cimport EINTR, errno
+from libc.limits cimport INT_MAX
+from libc.math cimport ceil
 from libc.stdint cimport uint32_t
 from posix.mman cimport MAP_FAILED, MAP_SHARED, PROT_READ, PROT_WRITE, mmap, munmap
 from posix.unistd cimport _SC_PAGESIZE, close, sysconf
@@ -188,10 +190,14 @@ cdef class RingBuffer:
         return self.descriptor
 
     def wait(self, double timeout_s):
-        """Sleep until the ring is readable, at most `timeout_s`; True when it is."""
+        """Sleep until the ring is readable, at most `timeout_s`; True when it is.
+
+        A signal ends the sleep early.
+        """
         cdef pollfd entry
         cdef int result
-        cdef int timeout_ms = <int>(timeout_s * 1000)
+        # Rounded up: a short time-out must not turn into none.
+        cdef int timeout_ms = <int>min(max(ceil(timeout_s * 1000), 0.0), <double>INT_MAX)
         self.require_open()
         entry.fd = self.descriptor
         entry.events = POLLIN

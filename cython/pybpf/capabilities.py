@@ -21,6 +21,54 @@ _BITS = {CAP_NET_ADMIN: 12, CAP_NET_RAW: 13, CAP_SYS_ADMIN: 21, CAP_PERFMON: 38,
 _IMPLIED_BY_SYS_ADMIN = frozenset({CAP_PERFMON, CAP_BPF})
 
 
+# The kernel's is_net_admin_prog_type and is_perfmon_prog_type, in libbpf's names.
+_NEED_NET_ADMIN = frozenset(
+    {
+        "sched_cls",
+        "sched_act",
+        "xdp",
+        "lwt_in",
+        "lwt_out",
+        "lwt_xmit",
+        "lwt_seg6local",
+        "sk_skb",
+        "sk_msg",
+        "flow_dissector",
+        "sock_ops",
+        "cgroup_device",
+        "cgroup_sock",
+        "cgroup_sock_addr",
+        "cgroup_sockopt",
+        "cgroup_sysctl",
+        "ext",
+        "netfilter",
+    }
+)
+_NEED_PERFMON = frozenset(
+    {
+        "kprobe",
+        "tracepoint",
+        "perf_event",
+        "raw_tracepoint",
+        "raw_tracepoint_writable",
+        "tracing",
+        "lsm",
+        "struct_ops",
+        "ext",
+    }
+)
+
+
+def needed_to_load(program_type: str) -> tuple[str, ...]:
+    """What the kernel asks of who loads programs of this type."""
+    needed = [CAP_BPF]
+    if program_type in _NEED_NET_ADMIN:
+        needed.append(CAP_NET_ADMIN)
+    if program_type in _NEED_PERFMON:
+        needed.append(CAP_PERFMON)
+    return tuple(needed)
+
+
 def effective() -> frozenset[str]:
     """Those of the capabilities above that are in the effective set, implied ones included."""
     # Capabilities belong to threads: /proc/self would be the main thread's.

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from pybpf import capabilities as caps
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
 SUMMARY_LINES = 3
 # Instructions and the state of registers: needed to understand, not to know what is wrong.
@@ -142,16 +142,24 @@ def error_from_errno(
     return PybpfError(f"{operation}: {os.strerror(number)}{detail}", errno=number)
 
 
-def load_error(number: int, name: str, messages: str) -> PybpfError:
-    """The error for an object that would not load, read out of libbpf's `messages`."""
+def load_error(
+    number: int, name: str, messages: str, program_types: Mapping[str, str]
+) -> PybpfError:
+    """The error for an object that would not load, read out of libbpf's `messages`.
+
+    `program_types` has the type of each program, as libbpf names it.
+    """
     operation = f"loading {name}"
     block = _LOG_BLOCK.search(messages)
     if block is None or not block["log"].strip():
         failed = _FAILED_PROGRAM.search(messages)
-        if failed is not None and number not in (errno_names.EPERM, errno_names.EACCES):
+        if failed is None:
+            return error_from_errno(number, operation, (caps.CAP_BPF,), messages)
+        if number not in (errno_names.EPERM, errno_names.EACCES):
             reason = os.strerror(number)
             return VerifierError(failed["program"], reason, "", errno=number)
-        return error_from_errno(number, operation, (caps.CAP_BPF,), messages)
+        needed = caps.needed_to_load(program_types.get(failed["program"], ""))
+        return error_from_errno(number, operation, needed)
     log = block["log"]
     error = VerifierError(block["program"], summarise(log), log, errno=number)
     lacking = caps.missing((caps.CAP_PERFMON,))

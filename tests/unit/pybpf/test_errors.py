@@ -40,7 +40,7 @@ def _all_capabilities(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("_all_capabilities")
 def test_a_verifier_log_is_kept_and_its_end_quoted() -> None:
-    error = errors.load_error(errno.EACCES, "x.o", MESSAGES)
+    error = errors.load_error(errno.EACCES, "x.o", MESSAGES, {})
     assert isinstance(error, errors.VerifierError)
     assert error.program == "bad"
     assert error.log == LOG
@@ -61,15 +61,31 @@ def test_a_summary_of_short_logs() -> None:
 @pytest.mark.usefixtures("_no_capabilities")
 def test_perfmon_is_named_when_only_it_is_missing() -> None:
     messages = MESSAGES.replace("R1 offset is outside of the packet", "R2 pointer -= prohibited")
-    error = errors.load_error(errno.EACCES, "x.o", messages)
+    error = errors.load_error(errno.EACCES, "x.o", messages, {})
     assert isinstance(error, errors.PermissionDenied)
     assert error.missing == {"CAP_PERFMON"}
     assert isinstance(error.__cause__, errors.VerifierError)
 
 
 @pytest.mark.usefixtures("_no_capabilities")
+@pytest.mark.parametrize(
+    ("kind", "missing"),
+    [
+        ("xdp", {"CAP_BPF", "CAP_NET_ADMIN"}),
+        ("socket_filter", {"CAP_BPF"}),
+        ("kprobe", {"CAP_BPF", "CAP_PERFMON"}),
+    ],
+)
+def test_what_a_program_type_needs(kind: str, missing: set[str]) -> None:
+    messages = "libbpf: prog 'p': BPF program load failed: Operation not permitted\n"
+    error = errors.load_error(errno.EPERM, "x.o", messages, {"p": kind})
+    assert isinstance(error, errors.PermissionDenied)
+    assert error.missing == missing
+
+
+@pytest.mark.usefixtures("_no_capabilities")
 def test_an_outright_refusal_stays_the_verifier_s() -> None:
-    assert isinstance(errors.load_error(errno.EACCES, "x.o", MESSAGES), errors.VerifierError)
+    assert isinstance(errors.load_error(errno.EACCES, "x.o", MESSAGES, {}), errors.VerifierError)
 
 
 @pytest.mark.usefixtures("_no_capabilities")

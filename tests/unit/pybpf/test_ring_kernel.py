@@ -3,8 +3,11 @@
 
 from __future__ import annotations
 
+import gc
 import struct
 import threading
+import tracemalloc
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -168,6 +171,39 @@ def test_the_reader_outlives_the_object(compile_bpf: CompileBpf) -> None:
         emit(opened, OUTPUT, b"last word")
     with ring, ring.lease() as records:
         assert [bytes(record) for record in records] == [b"last word"]
+
+
+def test_many_rounds_leave_no_memory_behind(compile_bpf: CompileBpf) -> None:
+    path = compile_bpf("obeys", SOURCE)
+
+    def mappings_of_maps() -> int:
+        return Path("/proc/self/maps").read_text(encoding="utf-8").count("bpf-map")
+
+    def one_round() -> None:
+        with pybpf.Object.open(path) as opened:
+            opened.load()
+            with pybpf.RingBuffer(opened.maps["ring"]) as ring:
+                for _ in range(20):
+                    emit(opened, OUTPUT, b"x" * 1000)
+                    with ring.lease() as records:
+                        assert [len(record) for record in records] == [1000]
+
+    one_round()
+    gc.collect()
+    tracemalloc.start()
+    try:
+        one_round()
+        gc.collect()
+        before, _ = tracemalloc.get_traced_memory()
+        for _ in range(30):
+            one_round()
+        gc.collect()
+        after, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert mappings_of_maps() == 0
+    # A leak of one object per round or record would be some kilobytes.
+    assert after - before < 2000
 
 
 def test_a_ring_cannot_be_mapped_before_load(compile_bpf: CompileBpf) -> None:
