@@ -32,7 +32,7 @@ test-unit: $(STAMPS)/dev ## the tests that need neither root nor servers
 lint: $(STAMPS)/dev ## ruff, mypy, pyright, cython-lint
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/cython-lint cython
+	PATH="$(CURDIR)/$(BIN):$$PATH" cython-lint cython
 	$(BIN)/mypy
 	$(BIN)/pyright
 

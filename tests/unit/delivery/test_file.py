@@ -33,7 +33,7 @@ async def test_everything_arrives_in_order(tmp_path: Path) -> None:
     await delivery.start()
     batches = [batch(f"{number} a", f"{number} b") for number in range(500)]
     for each in batches:
-        await delivery.put(each)
+        delivery.put(each)
     assert await delivery.drain(10)
     counters = delivery.counters()
     assert counters.acknowledged_events == 1000
@@ -53,7 +53,7 @@ async def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
 async def test_full_disk_is_counted_and_leaves_no_torn_line() -> None:
     delivery = FileDelivery("/dev/full")
     await delivery.start()
-    await delivery.put(batch("one", "two"))
+    delivery.put(batch("one", "two"))
     assert await delivery.drain(5)
     assert delivery.counters().failed_events == {"no_space": 2}
     assert not delivery.ready
@@ -67,7 +67,7 @@ async def test_a_partly_written_batch_is_taken_back(
     file = tmp_path / "events.jsonl"
     delivery = FileDelivery(file)
     await delivery.start()
-    await delivery.put(batch("whole"))
+    delivery.put(batch("whole"))
     assert await delivery.drain(5)
     real_write = os.write
     calls = []
@@ -79,8 +79,8 @@ async def test_a_partly_written_batch_is_taken_back(
         return real_write(descriptor, data[:3] if len(calls) == 1 else data)
 
     monkeypatch.setattr("streamer.delivery.file.os.write", short_write)
-    await delivery.put(batch("torn line"))
-    await delivery.put(batch("after"))
+    delivery.put(batch("torn line"))
+    delivery.put(batch("after"))
     assert await delivery.drain(5)
     await delivery.aclose()
     assert file.read_text() == "whole\nafter\n"
@@ -94,11 +94,11 @@ async def test_a_pipe_whose_reader_went_away(tmp_path: Path) -> None:
     reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
     delivery = FileDelivery(pipe)
     await delivery.start()
-    await delivery.put(batch("read"))
+    delivery.put(batch("read"))
     assert await delivery.drain(5)
     assert os.read(reader, 100) == b"read\n"
     os.close(reader)
-    await delivery.put(batch("unread"))
+    delivery.put(batch("unread"))
     await asyncio.wait_for(delivery.closed_pipe.wait(), 5)
     assert delivery.counters().failed_events == {"closed_pipe": 1}
     assert not delivery.ready
@@ -112,7 +112,7 @@ async def test_a_pipe_nobody_reads_does_not_hold_up_the_end(tmp_path: Path) -> N
     delivery = FileDelivery(pipe)
     await delivery.start()
     for _ in range(3):
-        await delivery.put(batch("x" * 100_000))
+        delivery.put(batch("x" * 100_000))
     assert not await delivery.drain(0.2)
     began = time.monotonic()
     await delivery.aclose()
