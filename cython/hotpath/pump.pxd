@@ -5,12 +5,10 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from hotpath._linux cimport pthread_mutex_t
 from hotpath.batcher cimport Batcher, batcher_counts
+from hotpath.cpu_sequences cimport cpu_sequences
 from hotpath.json_encoder cimport EventEncoder
 from hotpath.sealed_batch cimport batch_list
 from pybpf._ring cimport RingBuffer
-
-cdef enum:
-    MAX_CPUS = 8192  # the kernel's own limit
 
 # Reasons, which are indices of drain_counts.rejected
 cdef enum:
@@ -61,7 +59,7 @@ cdef class Pump:
 
     # The drain's own: only the thread looks at it, or who calls step().
     cdef drain_counts counts
-    cdef uint64_t *expected  # next sequence of each CPU
+    cdef cpu_sequences sequences
     cdef size_t run_bytes
     cdef int64_t now_ns
     cdef int64_t utc_offset_ns
@@ -87,7 +85,6 @@ cdef class Pump:
     cdef void wait(self, run_end end, int64_t stop_deadline_ns) noexcept nogil
     cdef run_end drain(self) noexcept nogil
     cdef void take_record(self, const unsigned char *record, uint32_t length) noexcept nogil
-    cdef void check_sequence(self, uint32_t cpu, uint64_t sequence) noexcept nogil
     cdef void publish(self) noexcept nogil
     cdef pump_requests look_at_requests(self, bint take_flush) noexcept nogil
     cdef object open_descriptors(self)

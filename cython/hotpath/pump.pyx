@@ -11,19 +11,14 @@ import threading
 
 from cpython.exc cimport PyErr_SetFromErrno
 from libc.stdint cimport INT64_MAX, int64_t, uint32_t, uint64_t
-from libc.stdlib cimport calloc, free
+from libc.stdlib cimport free
 from libc.string cimport memcpy
 
 from hotpath cimport _linux as linux
-from hotpath._linux cimport (
-    CLOCK_MONOTONIC,
-    CLOCK_THREAD_CPUTIME_ID,
-    clock_ns,
-    eventfd_write,
-    pthread_mutex_lock,
-    pthread_mutex_unlock,
-)
+from hotpath._linux cimport CLOCK_MONOTONIC, CLOCK_THREAD_CPUTIME_ID, clock_ns, eventfd_write
+from hotpath._linux cimport pthread_mutex_lock, pthread_mutex_unlock
 from hotpath.batcher cimport Batcher, batcher_counts
+from hotpath.cpu_sequences cimport MAX_CPUS, check_sequence, init_sequences
 from hotpath.event cimport PACKET_EVENT_VERSION, RECORD_PACKET, packet_event, record_header
 from hotpath.json_encoder cimport EventEncoder
 from hotpath.sealed_batch cimport append_all, batch_list, give_back_all, take_all, to_objects
@@ -36,8 +31,10 @@ cdef enum:
     # becomes visible.
     MAX_RUN_BYTES = 128 * 1024
     RING_RECORD_HEADER_BYTES = 8
-    # An idle pump waits longer and longer, up to this. The few events that come meanwhile wait
-    # with it; many cross the kernel's threshold, and that wakes it.
+    # A pump that finds fewer events than this waits longer and longer, up to the time below. Few
+    # events wait with it, which is cheaper than to wake for each; many cross the kernel's
+    # threshold, and that wakes the pump.
+    BUSY_EVENTS = 64
     MAX_IDLE_TIMEOUT_MS = 50
     BUSY_RECORD_TIMEOUT_MS = 1
     PAUSED_TIMEOUT_MS = 100
@@ -87,15 +84,15 @@ cdef class Pump:
         self.run_bytes = min(MAX_RUN_BYTES, ring.capacity // 4)
         self.name = name
         memcpy(self.thread_name, <const char *>short_name, len(short_name))
-        self.expected = <uint64_t *>calloc(MAX_CPUS, sizeof(uint64_t))
-        if self.expected is NULL:
+        # A ring that somebody read from before goes on from where it is.
+        if init_sequences(&self.sequences, ring.position == 0):
             raise MemoryError
         self.open_descriptors()
 
     def __dealloc__(self) -> None:
         if self.batcher is not None:
             give_back_all(self.published, self.batcher.pool)
-        free(self.expected)
+        free(self.sequences.expected)
         for descriptor in (self.published_fd, self.control_fd, self.epoll_fd):
             if descriptor >= 0:
                 linux.close(descriptor)
@@ -164,7 +161,7 @@ cdef class Pump:
         cdef linux.epoll_event events[4]
         cdef int timeout_ms
         cdef int64_t due_ns = stop_deadline_ns
-        if self.counts.drained != self.drained_before_wait:
+        if self.counts.drained - self.drained_before_wait >= BUSY_EVENTS:
             self.idle_timeout_ms = self.poll_timeout_ms
         elif self.idle_timeout_ms < MAX_IDLE_TIMEOUT_MS:
             self.idle_timeout_ms = min(2 * self.idle_timeout_ms, MAX_IDLE_TIMEOUT_MS)
@@ -209,7 +206,7 @@ cdef class Pump:
         if header.cpu >= MAX_CPUS:
             self.counts.rejected[REJECTED_CPU] += 1
             return
-        self.check_sequence(header.cpu, header.sequence)
+        check_sequence(&self.sequences, header.cpu, header.sequence)
         if header.kind != RECORD_PACKET:
             self.counts.rejected[REJECTED_KIND] += 1
         elif header.version != PACKET_EVENT_VERSION:
@@ -219,19 +216,12 @@ cdef class Pump:
         else:
             self.batcher.add(<const packet_event *>record, self.utc_offset_ns, self.now_ns)
 
-    cdef void check_sequence(self, uint32_t cpu, uint64_t sequence) noexcept nogil:
-        cdef uint64_t expected = self.expected[cpu]
-        if sequence > expected:
-            self.counts.sequence_gaps += sequence - expected
-        elif sequence < expected:
-            self.counts.sequence_repeats += 1
-            return
-        self.expected[cpu] = sequence + 1
-
     cdef void publish(self) noexcept nogil:
         """Make batches and counters visible together, and wake whoever takes."""
         cdef int64_t cpu_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID)
         cdef bint wake = self.batcher.sealed.first is not NULL
+        self.counts.sequence_gaps = self.sequences.gaps
+        self.counts.sequence_repeats = self.sequences.repeats
         self.counts.cpu_ns += cpu_ns - self.cpu_mark_ns
         self.cpu_mark_ns = cpu_ns
         pthread_mutex_lock(&self.mutex)
@@ -266,10 +256,15 @@ cdef class Pump:
         self.ring.require_open()
         if self.ring.lease_open is not None:
             raise RuntimeError("the ring is leased")
-        self.ring.lease_open = self
         # A daemon: an interpreter that ends without stop() must not wait for it.
-        self.thread = threading.Thread(target=self._run, name=self.name, daemon=True)
-        self.thread.start()
+        thread = threading.Thread(target=self._run, name=self.name, daemon=True)
+        self.ring.lease_open = self
+        try:
+            thread.start()
+        except BaseException:
+            self.ring.lease_open = None
+            raise
+        self.thread = thread
 
     def _run(self) -> None:
         with nogil:
@@ -298,9 +293,10 @@ cdef class Pump:
 
     def join(self) -> None:
         """Wait for the end that request_stop() asked for."""
-        if self.thread is None:
+        thread = self.thread
+        if thread is None:
             return
-        self.thread.join()
+        thread.join()
         self.ring.lease_open = None
         self.thread = None
 

@@ -50,6 +50,9 @@ cdef enum:
     LZ4_DESCRIPTOR_BYTES = 7
     LZ4_LENGTH_BYTES = 4
     LZ4_STORED = 1 << 31  # in a block's length: its bytes are not compressed
+    # On events of 700 bytes: a tenth less time than 1 for one hundredth more bytes; 4 saves
+    # another twentieth for three hundredths.
+    LZ4_ACCELERATION = 2
 
 # Magic number; version 1 with independent blocks (Kafka reads no others), no checksums, no content
 # size; blocks of 64 KiB; the descriptor's checksum (second byte of its xxHash-32).
@@ -167,7 +170,7 @@ cdef void compress_block(batch_builder *batch) noexcept nogil:
         <char *>target + LZ4_LENGTH_BYTES,
         <int>batch.block_used,
         <int>batch.block_used - 1,
-        1,
+        LZ4_ACCELERATION,
     )
     cdef uint32_t mark = length
     if length == 0:

@@ -207,6 +207,18 @@ def test_gaps_are_counted_for_each_cpu(raw_ring: RingMaker) -> None:
     assert counters.encoded == 12
 
 
+def test_a_second_pump_on_a_ring_goes_on_where_the_first_ended(raw_ring: RingMaker) -> None:
+    raw = raw_ring()
+    first = make_pump(raw.ring)
+    raw.emit(packet_record(i) for i in range(10))
+    first.step(0)
+    second = make_pump(raw.ring)
+    raw.emit([packet_record(10), packet_record(11), packet_record(14), packet_record(3, cpu=1)])
+    second.step(0)
+    counters = checked(second.counters())
+    assert (counters.encoded, counters.sequence_gaps) == (4, 2)
+
+
 @pytest.mark.parametrize("ring_bytes", [4096, 65_536])
 def test_tiny_rings_wrap_around(raw_ring: RingMaker, ring_bytes: int) -> None:
     raw = raw_ring(ring_bytes)

@@ -3,7 +3,11 @@
 
 from __future__ import annotations
 
+import ctypes
+import os
 import select
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -15,6 +19,7 @@ from hotpath.buffer_pool import PooledBuffer
 from pybpf.errors import LeaseError
 from tests.support.pumping import checked, make_pump, poll, sequences_of, take_and_release
 from tests.support.records import NO_WAKEUP, packet_record
+from tests.support.requirements import require
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -80,6 +85,35 @@ def test_the_thread_has_a_name(raw_ring: RingMaker, started: Callable[..., Pump]
         ),
         f"the name in {names}",
     )
+
+
+def test_the_thread_needs_no_gil(raw_ring: RingMaker, started: Callable[..., Pump]) -> None:
+    raw = raw_ring(output_flags=NO_WAKEUP)
+    pump = started(raw, linger_ns=100 * MILLISECOND)
+    raw.emit(packet_record(i) for i in range(1000))
+    ctypes.PyDLL(None).usleep(600_000)  # a C function called with the GIL held
+    counters = checked(pump.counters())
+    assert counters.sealed_events == 1000
+
+
+def test_a_program_that_forgets_to_stop_ends() -> None:
+    """The interpreter does not wait for the thread, and the thread does not disturb its end."""
+    program = (
+        "from streamer.capture.programs import Switches, load\n"
+        "from pybpf import RingBuffer\n"
+        "from tests.support.pumping import make_pump\n"
+        "pump = make_pump(RingBuffer(load(('tc_ingress',), 65536, Switches()).maps['events']))\n"
+        "pump.start()\n"
+    )
+    require(os.geteuid() == 0, "a BPF ring buffer needs root")
+    run = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=Path(__file__).parents[3],
+        capture_output=True,
+        check=False,
+        timeout=30,
+    )
+    assert run.returncode == 0, run.stderr
 
 
 def test_stop_drains_the_ring_and_seals(raw_ring: RingMaker, started: Callable[..., Pump]) -> None:
