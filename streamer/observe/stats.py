@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -23,7 +24,7 @@ class StatsRecords:
     def encode(self, ledger: Ledger) -> bytes:
         """The next document."""
         document = {
-            "@timestamp": datetime.now(UTC).isoformat(timespec="microseconds"),
+            "@timestamp": _utc(time.time_ns()),
             "event": {"sequence": self._sequence},
             "agent": self._agent,
             "host": self._host,
@@ -31,3 +32,9 @@ class StatsRecords:
         }
         self._sequence += 1
         return orjson.dumps(document)
+
+
+def _utc(nanoseconds: int) -> str:
+    """A time as every topic writes it."""
+    seconds, fraction = divmod(nanoseconds, 1_000_000_000)
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{fraction:09d}Z"

@@ -10,6 +10,7 @@ from jsonschema import Draft202012Validator
 
 from streamer.observe.counters import COUNTER_SLOTS, DeliveryCounters, NoPump
 from streamer.observe.ledger import Ledger
+from streamer.observe.stats import StatsRecords
 from streamer.schema import STATS, render
 from streamer.schema.stats import SLOTS
 
@@ -38,14 +39,12 @@ def test_the_ledger_is_declared_and_nothing_else_is() -> None:
 
 
 def test_a_record_is_accepted_by_the_closed_schema() -> None:
-    record = {
-        "@timestamp": "2026-11-23T10:00:00.123456789Z",
-        "event": {"sequence": 0},
-        "agent": {"id": "a", "ephemeral_id": "b"},
-        "ledger": LEDGER.as_dict(),
-    }
     schema = json.loads(render("json-schema", "stats.v1", closed=True))
-    Draft202012Validator(schema).validate(json.loads(json.dumps(record)))
+    records = StatsRecords("5f0c2a4e", "q3Zx0bTtW1aY", "alpha")
+    for sequence in range(2):
+        record = json.loads(records.encode(LEDGER))
+        Draft202012Validator(schema).validate(record)
+        assert record["event"]["sequence"] == sequence
 
 
 def test_the_hooks_are_those_the_ledger_counts() -> None:
