@@ -237,7 +237,12 @@ int socket_filter_l3(struct __sk_buff *skb)
 	return capture_socket(skb, false);
 }
 
-/* ------------------------------------------------------------ XDP, replay */
+/*
+ * ------------------------------------------------------------ XDP, replay
+ *
+ * What is beside the bytes of an skb or in a descriptor of the card, XDP does
+ * not see: a tag that was taken out, the segments of a super-packet.
+ */
 
 /* There is no protocol beside the bytes: the IP version has to tell. */
 static __always_inline int ethertype_of_ip(const struct cursor *cursor)

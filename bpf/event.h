@@ -77,7 +77,7 @@ struct flow_key {
 	__u16 ethertype;   /* after the tags, host order; 0: none */
 	__u16 flags;	   /* enum flow_flags */
 	__u8 network;	   /* enum network */
-	__u8 protocol;	   /* IP protocol after the extension headers; 0 without IP */
+	__u8 protocol;	   /* IP protocol, as far behind the extension headers as they can be read */
 	__u8 hook;	   /* enum hook */
 	__u8 direction;	   /* enum direction */
 };
@@ -108,7 +108,12 @@ struct packet_event {
 	struct record_header header;
 	__u64 timestamp_ns;   /* CLOCK_BOOTTIME; the capture's UTC in a replay */
 	__u32 wire_length;    /* bytes on the wire, VLAN tags and every segment's headers included */
-	__u32 payload_length; /* bytes after the transport header, as the headers say */
+	/*
+	 * Bytes after the transport header, as the headers say: of a first UDP
+	 * fragment those of the whole datagram. Of a later fragment, and of other
+	 * protocols, all bytes after the IP headers.
+	 */
+	__u32 payload_length;
 	struct flow_key key;
 	__u8 ttl;	      /* TTL or hop limit */
 	__u8 tos;	      /* type of service or traffic class: DSCP << 2 | ECN */
@@ -117,7 +122,7 @@ struct packet_event {
 	__u32 tcp_seq;
 	__u32 tcp_ack;
 	__u16 tcp_window;     /* as sent, not scaled */
-	__u16 segments;	      /* wire packets in this skb, at least 1 */
+	__u16 segments;	      /* wire packets in this skb, at least 1; XDP cannot tell: 1 */
 	__u16 fragment;	      /* FRAGMENT_OFFSET_MASK | FRAGMENT_MORE, host order */
 	__u16 parse;	      /* enum parse_flags */
 };

@@ -299,19 +299,21 @@ class _Packet:
             self.udp()
         elif protocol == SCTP:
             self.ports("sctp")
-            self.found["payload_length"] = self.after(SCTP_HEADER_BYTES)
+            self.after("source_port", SCTP_HEADER_BYTES)
         elif protocol in (ICMP, ICMPV6):
             layer = "icmp" if protocol == ICMP else "icmpv6"
             self.found["icmp_type"] = self.number(f"{layer}.type")
             self.found["icmp_code"] = self.number(f"{layer}.code")
-            self.found["payload_length"] = self.after(ICMP_HEADER_BYTES)
+            self.after("icmp_type", ICMP_HEADER_BYTES)
         else:
             self.found["payload_length"] = self.rest
 
-    def after(self, header_bytes: int) -> int:
+    def after(self, first_field: str, header_bytes: int) -> None:
+        """The payload behind a header that says no length, if there is a header at all."""
         if self.rest < header_bytes:
             self.parse.add("truncated")
-        return max(self.rest - header_bytes, 0)
+        if self.found[first_field] is not None:
+            self.found["payload_length"] = max(self.rest - header_bytes, 0)
 
     def ports(self, layer: str) -> None:
         self.found["source_port"] = self.number(f"{layer}.srcport")
