@@ -85,7 +85,7 @@ async def streamer_to_kafka(bootstrap_servers: str, batches: list[SealedBatch]) 
             await delivery.partitions()
         start_ns = time.process_time_ns()
         for batch in batches:
-            await delivery.put(batch)
+            delivery.put(batch)
         assert await delivery.drain(60)
         elapsed_ns = time.process_time_ns() - start_ns
         assert delivery.counters().acknowledged_events == events
