@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 BAR_CELLS = 50
 SLICE_MS = 250  # as OVER_TIME has it
 
+DISTINCT_EVENTS = """
+SELECT toUInt32(uniqExact(agent_id, agent_ephemeral_id, event_sequence)) AS n FROM streamer.packets
+"""
 CONVERSATIONS = """
 SELECT
     network_transport AS transport,

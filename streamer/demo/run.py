@@ -99,8 +99,12 @@ async def _perform(console: Console, remains: AsyncExitStack) -> int:
         with steps.step("waiting for ClickHouse", "ClickHouse has read everything"):
             rows = await database.wait_for_rows(f"streamer.{PACKETS.table}", acknowledged, READ_S)
     await report.show(console, database, ledger, rows)
-    if rows != acknowledged:
-        raise StreamerError(f"{acknowledged} events were acknowledged, ClickHouse has {rows}")
+    (events,) = await database.query(report.DISTINCT_EVENTS)
+    if not rows == events["n"] == acknowledged:
+        raise StreamerError(
+            f"{acknowledged} events were acknowledged, ClickHouse has {rows} rows"
+            f" of {events['n']} events"
+        )
     complete = not (ledger["lost"] or ledger["undelivered"] or ledger["unaccounted"])
     return ExitCode.DONE if complete else ExitCode.LOSSES
 
