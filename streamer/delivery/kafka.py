@@ -10,6 +10,7 @@ import logging
 import time
 from typing import TYPE_CHECKING, Any
 
+from hotpath.record_batch import stamp
 from streamer.delivery.base import Batch, ConnectionTuple, DeliveryCounters, total
 from streamer.delivery.cluster import CONNECT_ERRORS, Cluster
 from streamer.delivery.explain import ClusterError
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
     from streamer.config import KafkaSettings
-    from streamer.delivery.sender import Stamper
 
 log = logging.getLogger("streamer.delivery")
 
@@ -45,11 +45,9 @@ class KafkaDelivery:
         settings: KafkaSettings,
         *,
         on_connections_changed: Callable[[frozenset[ConnectionTuple]], None] | None = None,
-        stamp: Stamper | None = None,
     ) -> None:
         self._settings = settings
         self._on_connections_changed = on_connections_changed
-        self._stamp: Stamper = stamp or _hotpath_stamp()
         self._health = Health()
         self._lanes: dict[int, Lane] = {}
         self._record_lanes: dict[tuple[str, int], Lane] = {}
@@ -95,7 +93,7 @@ class KafkaDelivery:
             on_lost=self._refresh.set,
             on_connections_changed=self._on_connections_changed,
         )
-        self._sender = Sender(self._cluster, self._health, settings, self._stamp, self._refresh.set)
+        self._sender = Sender(self._cluster, self._health, settings, stamp, self._refresh.set)
         for index in range(settings.partitions):
             self._lane(index)
         for lane in self._record_lanes.values():
@@ -249,9 +247,3 @@ class KafkaDelivery:
             )
         self._partitions = partitions
         self._described.set()
-
-
-def _hotpath_stamp() -> Stamper:
-    from hotpath.record_batch import stamp  # noqa: PLC0415 - tests bring their own
-
-    return stamp

@@ -148,6 +148,8 @@ class Sender:
         by_leader: dict[int, list[Lane]] = {}
         for lane in self.lanes:
             if not lane.line.can_send:
+                if lane.line.identity is None and len(lane.line):
+                    self._refresh()  # whoever looks after the cluster gets it one, and wakes us
                 continue
             if now < lane.resume_at:
                 wait_until = min(wait_until or lane.resume_at, lane.resume_at)
@@ -207,7 +209,11 @@ class Sender:
             ):
                 break
             entry, stamp = line.next()
-            self._stamp_entry(entry, stamp)
+            if not self._stamp_entry(entry, stamp):
+                line.resolve(entry, Outcome.REFUSED, "malformed_batch")
+                self.progress.set()
+                self.wake()
+                continue
             lane.connection = connection
             flights[place] = Flight(lane, entry)
             topics.setdefault(lane.topic, []).append((place[1], entry.batch, entry.size))
@@ -224,10 +230,16 @@ class Sender:
         answer.add_done_callback(functools.partial(self._answered, flights))
         return True
 
-    def _stamp_entry(self, entry: Entry[Any], stamp: Stamp) -> None:
+    def _stamp_entry(self, entry: Entry[Any], stamp: Stamp) -> bool:
+        """False if the bytes are no batch: a fault of ours, and counted as such."""
         if entry.stamped != stamp:
-            self._stamp(entry.batch, *stamp)
+            try:
+                self._stamp(entry.batch, *stamp)
+            except ValueError:
+                log.exception("a batch of %d events is malformed", entry.events)
+                return False
             entry.stamped = stamp
+        return True
 
     async def _connect(self, leader: int) -> None:
         try:
@@ -284,7 +296,7 @@ class Sender:
         lane, entry = flight
         found = verdict(told.code)
         lane.line.resolve(entry, found.outcome, found.name)
-        if found.stale or found.outcome is Outcome.UNKNOWN_PRODUCER:
+        if found.stale:
             self._refresh()
         if found.outcome is Outcome.ACKNOWLEDGED:
             lane.delay_s = 0.0

@@ -134,6 +134,7 @@ class EmbeddedKafka:
         """Freezes the broker: its sockets stay open and nothing answers."""
         if self._process is not None:
             self._process.send_signal(signal.SIGSTOP)
+            os.waitid(os.P_PID, self._process.pid, os.WSTOPPED)  # until all its threads stand still
 
     def resume(self) -> None:
         """Lets a frozen broker go on."""

@@ -4,139 +4,30 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
-from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.admin import (
     AdminClient,
     NewTopic,  # pyright: ignore[reportPrivateImportUsage]
 )
 
-from streamer.config import KafkaSettings
-from streamer.delivery import ConnectionTuple, DeliveryCounters, KafkaDelivery
-from tests.support.batches import MadeBatch, make_batch, python_stamp
-from tests.support.kafka import PASSWORD
+from tests.support.delivering import (
+    PARTITIONS,
+    assert_same,
+    balanced,
+    delivering,
+    expected,
+    numbered,
+    read_all,
+    until,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
-    from pathlib import Path
-
+    from streamer.delivery import ConnectionTuple
     from streamer.demo.kafka import EmbeddedKafka
 
 pytestmark = pytest.mark.kafka
-
-PARTITIONS = 3
-
-
-@asynccontextmanager
-async def delivering(
-    servers: str,
-    topic: str,
-    on_connections_changed: Callable[[frozenset[ConnectionTuple]], None] | None = None,
-    **settings: Any,
-) -> AsyncIterator[KafkaDelivery]:
-    """A delivery that is started, and closed within a second."""
-    kafka = KafkaSettings(
-        bootstrap_servers=servers, topic=topic, **{"request_timeout_ms": 3000, **settings}
-    )
-    delivery = KafkaDelivery(
-        kafka, on_connections_changed=on_connections_changed, stamp=python_stamp
-    )
-    await delivery.start()
-    try:
-        yield delivery
-    finally:
-        began = time.monotonic()
-        await delivery.aclose()
-        assert time.monotonic() - began < 1.0
-
-
-async def until(condition: Callable[[], bool], timeout_s: float = 30.0) -> None:
-    """Polls until the condition holds."""
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        await asyncio.sleep(0.02)
-
-
-def numbered(partition: int, number: int, events: int = 10, size: int = 100) -> MadeBatch:
-    """Events that say which they are."""
-    return make_batch(
-        partition,
-        [f"{partition}/{number}/{event}/".encode().ljust(size, b".") for event in range(events)],
-    )
-
-
-def read_all(servers: str, topic: str, partitions: int = PARTITIONS) -> list[list[bytes]]:
-    """The values of each partition, in order, up to its end."""
-    consumer = Consumer({"bootstrap.servers": servers, "group.id": "reader"})
-    found: list[list[bytes]] = []
-    try:
-        for partition in range(partitions):
-            place = TopicPartition(topic, partition, 0)
-            _, end = consumer.get_watermark_offsets(place, timeout=20)
-            consumer.assign([place])
-            values: list[bytes] = []
-            deadline = time.monotonic() + 30
-            while len(values) < end and time.monotonic() < deadline:
-                values += [message.value() or b"" for message in consumer.consume(1000, 0.5)]
-            found.append(values)
-    finally:
-        consumer.close()
-    return found
-
-
-def expected(batches: list[MadeBatch]) -> list[list[bytes]]:
-    """What the batches hold, by partition, in the order they were put."""
-    found: list[list[bytes]] = [[] for _ in range(PARTITIONS)]
-    for batch in batches:
-        text = bytes(batch)
-        prefix = f"{batch.partition}/".encode()
-        at = text.find(prefix)
-        size = text.find(b"..", at) - at
-        assert size > 0
-        found[batch.partition] += [
-            text[start : start + 100] for start in _starts(text, prefix, batch.events)
-        ]
-    return found
-
-
-def _starts(text: bytes, prefix: bytes, events: int) -> list[int]:
-    starts, at = [], 61
-    for _ in range(events):
-        at = text.index(prefix, at)
-        starts.append(at)
-        at += 100
-    return starts
-
-
-def assert_same(found: list[list[bytes]], wanted: list[list[bytes]]) -> None:
-    """Equal, or a failure that says how they differ without printing all."""
-    for partition, (have, want) in enumerate(zip(found, wanted, strict=True)):
-        if have == want:
-            continue
-        first = next(
-            (n for n, pair in enumerate(zip(have, want, strict=False)) if pair[0] != pair[1]),
-            min(len(have), len(want)),
-        )
-        pytest.fail(
-            f"partition {partition}: {len(have)} records ({len(set(have))} different), expected"
-            f" {len(want)}; first difference at {first}:"
-            f" {[each.rstrip(b'.') for each in have[first - 1 : first + 12]]}"
-        )
-
-
-def balanced(counters: DeliveryCounters, put: int) -> bool:
-    """Whether every event that was put is in exactly one place."""
-    return put == (
-        counters.queued_events
-        + counters.in_flight_events
-        + counters.acknowledged_events
-        + sum(counters.failed_events.values())
-    )
 
 
 async def test_all_arrive_in_order(kafka: EmbeddedKafka, topic: str) -> None:
@@ -327,113 +218,3 @@ async def test_waiting_records_are_bounded(topic: str) -> None:
         counters = delivery.record_counters()
         assert counters.queued_events == 100
         assert counters.failed_events == {"outdated": 150}
-
-
-@asynccontextmanager
-async def serving(greeting: bytes, *, stay: bool = False) -> AsyncIterator[str]:
-    """A server that says one thing to whoever connects; its address."""
-    gone = asyncio.Event()
-
-    async def greet(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(greeting)
-        if stay:
-            await gone.wait()
-        writer.close()
-
-    async with await asyncio.start_server(greet, "127.0.0.1", 0) as server:
-        yield f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        gone.set()
-        await asyncio.sleep(0)
-
-
-@pytest.mark.parametrize(
-    ("greeting", "words"),
-    [
-        (b"HTTP/1.1 400 Bad Request\r\n\r\n", "an HTTP server answers there, not Kafka"),
-        (b"", "closed by the other side"),
-        (b"\0\0\0\4xyzw", "not in Kafka's protocol"),
-        (b"SSH-2.0-OpenSSH_9.2\r\n", "not in Kafka's protocol"),
-    ],
-)
-async def test_something_that_is_not_kafka(greeting: bytes, words: str, topic: str) -> None:
-    async with serving(greeting) as address, delivering(address, topic) as delivery:
-        delivery.put(numbered(0, 0))
-        await until(lambda: words in delivery.status, 10)
-        assert not await delivery.drain(0.5)
-
-
-async def test_silent_port(topic: str) -> None:
-    async with (
-        serving(b"", stay=True) as address,
-        delivering(address, topic, request_timeout_ms=500) as delivery,
-    ):
-        await until(lambda: "no answer in time" in delivery.status, 10)
-
-
-async def test_unknown_host(topic: str) -> None:
-    async with delivering("no-such-host.invalid:9092", topic) as delivery:
-        await until(lambda: "name can't be resolved" in delivery.status, 30)
-
-
-def secure_settings(certificate: Path, **other: Any) -> dict[str, Any]:
-    """What a SASL_SSL listener needs."""
-    return {
-        "security_protocol": "SASL_SSL",
-        "sasl_mechanism": "SCRAM-SHA-512",
-        "sasl_username": "streamer",
-        "sasl_password": PASSWORD,
-        "ssl_cafile": certificate / "ca.pem",
-        **other,
-    }
-
-
-async def test_tls_and_scram(secure_kafka: EmbeddedKafka, certificate: Path, topic: str) -> None:
-    batches = [numbered(number % PARTITIONS, number) for number in range(120)]
-    servers = secure_kafka.secure_bootstrap_servers
-    async with delivering(servers, topic, **secure_settings(certificate)) as delivery:
-        for batch in batches:
-            delivery.put(batch)
-        assert await delivery.drain(30)
-    assert_same(read_all(secure_kafka.bootstrap_servers, topic), expected(batches))
-
-
-@pytest.mark.parametrize(
-    ("wrong", "words"),
-    [
-        ({"sasl_password": "guessed"}, "authentication failed"),
-        ({"sasl_username": "nobody"}, "authentication failed"),
-        ({"sasl_mechanism": "SCRAM-SHA-256"}, "does not take kafka.sasl_mechanism"),
-        ({"ssl_cafile": None}, "certificate is not trusted"),
-        (
-            {"security_protocol": "SASL_PLAINTEXT"},
-            "it wants TLS on this port (kafka.security_protocol is SASL_PLAINTEXT",
-        ),
-    ],
-)
-async def test_refused_credentials_are_explained(
-    secure_kafka: EmbeddedKafka, certificate: Path, topic: str, wrong: dict[str, Any], words: str
-) -> None:
-    settings = secure_settings(certificate, **wrong)
-    async with delivering(secure_kafka.secure_bootstrap_servers, topic, **settings) as delivery:
-        await until(lambda: words in delivery.status)
-        assert not delivery.ready
-
-
-async def test_tls_on_a_plain_port_is_explained(
-    secure_kafka: EmbeddedKafka, certificate: Path, topic: str
-) -> None:
-    servers = secure_kafka.bootstrap_servers
-    async with delivering(servers, topic, **secure_settings(certificate)) as delivery:
-        await until(lambda: "kafka.security_protocol is SASL_SSL" in delivery.status)
-
-
-async def test_user_without_rights(
-    secure_kafka: EmbeddedKafka, certificate: Path, topic: str
-) -> None:
-    settings = secure_settings(certificate, sasl_username="guest")
-    servers = secure_kafka.secure_bootstrap_servers
-    async with delivering(servers, topic, **settings) as delivery:
-        delivery.put(numbered(0, 0))
-        await until(lambda: "authorization_failed" in delivery.status)
-        assert not delivery.ready
-        assert delivery.counters().queued_events == 10

@@ -1,14 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Sealed batches made by aiokafka's builder, and a stamp made with its checksum."""
+"""Sealed batches made by aiokafka's builder."""
 
 from __future__ import annotations
 
-import struct
 import time
 from typing import TYPE_CHECKING
 
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
-from aiokafka.record.util import calc_crc32c
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,11 +49,3 @@ def make_batch(
     batch.events = len(values)
     batch.released = 0
     return batch
-
-
-def python_stamp(
-    batch: bytearray, producer_id: int, producer_epoch: int, base_sequence: int
-) -> None:
-    """What hotpath.record_batch.stamp does, by another implementation."""
-    struct.pack_into(">qhi", batch, 43, producer_id, producer_epoch, base_sequence)
-    struct.pack_into(">I", batch, 17, calc_crc32c(bytes(memoryview(batch)[21:])))
