@@ -9,7 +9,7 @@ import struct
 from collections import Counter
 from contextlib import ExitStack
 from itertools import islice
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Self
 
 from hotpath.json_encoder import EventEncoder
 from hotpath.pump import Pump
@@ -71,11 +71,12 @@ class Engine:
         self,
         settings: Settings,
         identity: str,
-        framing: Literal["kafka", "lines"],
+        partitions: int | None,
     ) -> None:
+        """Make record batches for that many partitions, or, for None, lines of JSON."""
         self._settings = settings
         self._identity = identity
-        self._framing: Literal["kafka", "lines"] = framing
+        self._partitions = partitions
         self._opened = ExitStack()
         self.packets = 0  # read
         self.skipped: Counter[str] = Counter()  # by reason: these gave no event
@@ -138,19 +139,13 @@ class Engine:
                 if convert is None:
                     skipped[f"of link type {describe(link_type)}"] += 1
                     continue
-                converted = convert(data)
-                if converted is None:
-                    skipped[f"without a packet in their {describe(link_type)} header"] += 1
-                    continue
-                frame, link = converted, _LINK_NONE
+                frame = convert(data)
+                link = _LINK_NONE if frame else _LINK_ETHERNET
             if not 0 <= timestamp_ns <= _MOST_TIMESTAMP_NS:
                 skipped["from before 1970 or after 2262"] += 1
                 continue
             padding = ETHERNET_HEADER_BYTES - len(frame)
             if padding > 0:
-                if not frame:
-                    skipped["without a byte"] += 1
-                    continue
                 frame += bytes(padding)
             else:
                 padding = 0
@@ -201,7 +196,7 @@ class Engine:
             event_constants=event_constants,
             flow_cache_bytes=settings.encode.flow_cache_bytes,
         )
-        if self._framing == "lines":
+        if self._partitions is None:
             return Pump(
                 self._ring,
                 encoder,
@@ -212,7 +207,7 @@ class Engine:
         return Pump(
             self._ring,
             encoder,
-            partitions=settings.kafka.partitions,
+            partitions=self._partitions,
             compression=settings.batch.compression,
             batch_bytes=settings.batch.bytes,
             memory_bytes=settings.batch.memory_bytes,

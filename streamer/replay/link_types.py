@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 ETHERNET = 1
 ETHERNET_HEADER_BYTES = 14
+CUT = b""  # the packet ends inside its own kind of header: there is no frame to make
 
 _IPV4 = bytes(12) + b"\x08\x00"
 _IPV6 = bytes(12) + b"\x86\xdd"
@@ -26,41 +27,45 @@ _FAMILIES = {2: _IPV4, 10: _IPV6, 24: _IPV6, 28: _IPV6, 30: _IPV6}
 _COOKED_WITHOUT_ETHERTYPE = frozenset({770, 801, 802, 803, 824})
 
 
-def _raw(data: bytes) -> bytes | None:
+def _raw(data: bytes) -> bytes:
     version = data[0] >> 4 if data else 0
     return {4: _IPV4, 6: _IPV6}.get(version, _UNKNOWN) + data
 
 
-def _raw_ipv4(data: bytes) -> bytes | None:
+def _raw_ipv4(data: bytes) -> bytes:
     return _IPV4 + data
 
 
-def _raw_ipv6(data: bytes) -> bytes | None:
+def _raw_ipv6(data: bytes) -> bytes:
     return _IPV6 + data
 
 
-def _family(data: bytes) -> bytes | None:
+def _family(data: bytes) -> bytes:
     """Take off an address family of four bytes, in the byte order of the capturing machine."""
     if len(data) < 4:
-        return None
+        return CUT
     family = min(int.from_bytes(data[:4], "little"), int.from_bytes(data[:4], "big"))
     return _FAMILIES.get(family, _UNKNOWN) + data[4:]
 
 
-def _cooked(data: bytes) -> bytes | None:
-    if len(data) < 16 or int.from_bytes(data[2:4], "big") in _COOKED_WITHOUT_ETHERTYPE:
-        return None
+def _cooked(data: bytes) -> bytes:
+    if len(data) < 16:
+        return CUT
+    if int.from_bytes(data[2:4], "big") in _COOKED_WITHOUT_ETHERTYPE:
+        return _UNKNOWN + data[16:]
     return bytes(12) + data[14:]
 
 
-def _cooked2(data: bytes) -> bytes | None:
-    if len(data) < 20 or int.from_bytes(data[8:10], "big") in _COOKED_WITHOUT_ETHERTYPE:
-        return None
+def _cooked2(data: bytes) -> bytes:
+    if len(data) < 20:
+        return CUT
+    if int.from_bytes(data[8:10], "big") in _COOKED_WITHOUT_ETHERTYPE:
+        return _UNKNOWN + data[20:]
     return bytes(12) + data[:2] + data[20:]
 
 
-# Link types without an Ethernet header: name, and what makes a frame (None: it holds no packet).
-_CONVERTERS: dict[int, tuple[str, Callable[[bytes], bytes | None]]] = {
+# Link types without an Ethernet header: name, and what makes a frame.
+_CONVERTERS: dict[int, tuple[str, Callable[[bytes], bytes]]] = {
     0: ("BSD loopback", _family),
     12: ("raw IP", _raw),
     14: ("raw IP", _raw),
@@ -124,7 +129,7 @@ def describe(link_type: int) -> str:
     return f"{name} ({link_type})" if name else f"number {link_type}"
 
 
-def converter(link_type: int) -> Callable[[bytes], bytes | None] | None:
+def converter(link_type: int) -> Callable[[bytes], bytes] | None:
     """What makes a frame of a packet; None when the link type is not supported or is Ethernet."""
     found = _CONVERTERS.get(link_type)
     return found[1] if found else None

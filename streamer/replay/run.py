@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
 from contextlib import ExitStack, contextmanager
@@ -10,19 +11,22 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import orjson
+import uvloop
 
 from streamer.errors import CaptureError, DeliveryError, ExitCode, UsageError
+from streamer.observe import logs, report
 from streamer.observe.counters import DeliveryCounters
 from streamer.observe.ledger import Ledger
+from streamer.replay import kafka
 from streamer.replay.engine import Engine, ephemeral_id
 from streamer.replay.reader import CaptureFile
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from hotpath.sealed_batch import SealedBatch
     from streamer.config import Settings
+    from streamer.replay.source import Packet
 
 _STANDARD_OUTPUT = Path("-")
 
@@ -31,53 +35,65 @@ def command(files: Sequence[Path], settings: Settings, ledger_file: Path | None)
     """Replay the files in their order; events go where the settings' output says, else to Kafka.
 
     A closing summary on standard error tells packets that gave no event and files that end
-    early; both end with exit code 3.
+    early; either ends with exit code 3.
     """
+    logs.configure(settings.log)
     with ExitStack() as opened:
         captures = [opened.enter_context(CaptureFile(str(file))) for file in files]
         identity = ephemeral_id(capture.digest() for capture in captures)
+        packets = chain.from_iterable(capture.packets() for capture in captures)
         destination = settings.output.file
         if destination is None:
-            raise UsageError("replay to Kafka is not built yet")
-        _refuse_overwriting(files, destination)
-        engine = opened.enter_context(Engine(settings, identity, "lines"))
-        descriptor = opened.enter_context(_writable(destination))
-        packets = chain.from_iterable(capture.packets() for capture in captures)
-        written = 0
+            engine, ledger = _to_kafka(settings, identity, packets)
+        else:
+            _refuse_overwriting(files, destination)
+            engine, ledger = _to_file(settings, identity, packets, destination)
+        if ledger_file is not None:
+            ledger_file.write_bytes(report.ledger_json(ledger))
+        return _conclude(captures, engine, ledger)
+
+
+def _to_file(
+    settings: Settings, identity: str, packets: Iterable[Packet], destination: Path
+) -> tuple[Engine, Ledger]:
+    written = 0
+    with Engine(settings, identity, partitions=None) as engine, _writable(destination) as output:
         for batch in chain(engine.batches(packets), engine.last_batches()):
             if batch is not None:
-                _write(descriptor, batch, destination)
+                _write(output, batch, destination)
                 written += batch.events
                 batch.release()
         kernel, pump = engine.counters()
-        delivery = DeliveryCounters(acknowledged_events=written)
-        return _conclude(captures, engine, Ledger(kernel, pump, delivery), ledger_file)
+    return engine, Ledger(kernel, pump, DeliveryCounters(acknowledged_events=written))
 
 
-def _conclude(
-    captures: Sequence[CaptureFile], engine: Engine, ledger: Ledger, ledger_file: Path | None
-) -> ExitCode:
+def _to_kafka(
+    settings: Settings, identity: str, packets: Iterable[Packet]
+) -> tuple[Engine, Ledger]:
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(kafka.deliver(settings, identity, packets))
+
+
+def _conclude(captures: Sequence[CaptureFile], engine: Engine, ledger: Ledger) -> ExitCode:
     """Tell what became of the packets; give the exit code."""
-    events = ledger.delivery.acknowledged_events
-    skipped = sum(engine.skipped.values())
+    skipped = engine.skipped
+    if skipped and skipped.total() == engine.packets:
+        reasons = ", ".join(f"{count} {reason}" for reason, count in skipped.items())
+        raise CaptureError(f"none of {_count(engine.packets, 'packet')} can be replayed: {reasons}")
     damaged = [capture for capture in captures if capture.damage]
-    if skipped and not events:
-        reasons = ", ".join(f"{count} {reason}" for reason, count in engine.skipped.items())
-        raise CaptureError(f"none of the {engine.packets} packets can be replayed: {reasons}")
-    _tell(f"streamer: {_count(engine.packets, 'packet')} read, {_count(events, 'event')} written")
-    for reason, count in engine.skipped.most_common():
+    delivered = ledger.delivery.acknowledged_events
+    _tell(f"streamer: {_count(engine.packets, 'packet')} read, {_count(delivered, 'event')} out")
+    for reason, count in skipped.most_common():
         _tell(f"  no event for {_count(count, 'packet')} {reason}")
     for capture in damaged:
         _tell(f"  {capture.name} ends early: {capture.damage}")
-    if ledger_file is not None:
-        ledger_file.write_bytes(orjson.dumps(ledger.as_dict(), option=orjson.OPT_INDENT_2))
-    if ledger.unaccounted:
-        _tell(f"  {ledger.unaccounted} events are unaccounted for: please report it")
+    if ledger.exit_code is not ExitCode.DONE:
+        _tell(report.summary(ledger))
     return ExitCode.LOSSES if skipped or damaged else ledger.exit_code
 
 
 def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def _tell(line: str) -> None:

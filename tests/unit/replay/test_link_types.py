@@ -39,6 +39,8 @@ def cooked2(ethertype: int, device: int = 1) -> bytes:
         (113, cooked(0x8100) + b"\x00\x05\x08\x00" + IPV4, 0x8100, b"\x00\x05\x08\x00" + IPV4),
         (276, cooked2(0x0800) + IPV4, 0x0800, IPV4),
         (276, cooked2(0x0806) + bytes(28), 0x0806, bytes(28)),
+        (113, cooked(4, device=824) + b"x", 0, b"x"),
+        (276, cooked2(0x0800, device=824) + b"x", 0, b"x"),
         (0, b"\x02\x00\x00\x00" + IPV4, 0x0800, IPV4),
         (0, b"\x00\x00\x00\x1e" + IPV6, 0x86DD, IPV6),
         (108, b"\x00\x00\x00\x18" + IPV6, 0x86DD, IPV6),
@@ -50,20 +52,13 @@ def test_payload_and_ethertype(link_type: int, data: bytes, ethertype: int, payl
     assert convert(data) == bytes(12) + ethertype.to_bytes(2, "big") + payload
 
 
-@pytest.mark.parametrize(
-    ("link_type", "data"),
-    [
-        (113, bytes(15)),
-        (276, bytes(19)),
-        (0, bytes(3)),
-        (113, cooked(4, 824)),
-        (276, cooked2(0, 824)),
-    ],
-)
-def test_what_holds_no_packet(link_type: int, data: bytes) -> None:
+@pytest.mark.parametrize(("link_type", "header_bytes"), [(0, 4), (108, 4), (113, 16), (276, 20)])
+def test_cut_inside_the_header(link_type: int, header_bytes: int) -> None:
     convert = link_types.converter(link_type)
     assert convert is not None
-    assert convert(data) is None
+    for length in range(header_bytes):
+        assert convert(bytes(length)) == link_types.CUT
+    assert convert(bytes(header_bytes)) != link_types.CUT
 
 
 def test_names() -> None:
