@@ -275,7 +275,7 @@ static __always_inline int start_replay(struct xdp_md *xdp, struct cursor *curso
 	if (meta->padding <= cursor->frame.captured)
 		cursor->frame.captured -= meta->padding;
 	if (meta->link == REPLAY_NO_LINK_LAYER)
-		cursor->frame.length = meta->wire_length + ETH_HLEN;
+		cursor->frame.length = meta->wire_length - meta->link_header + ETH_HLEN;
 	else
 		cursor->frame.length = meta->wire_length;
 	if (cursor->frame.length < cursor->frame.captured)

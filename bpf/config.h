@@ -38,7 +38,8 @@ struct replay_meta {
 	__u64 timestamp_ns; /* UTC */
 	__u32 wire_length;  /* before the capture cut it; without the filler */
 	__u16 link;	    /* enum replay_link */
-	__u16 padding;	    /* bytes at the end that only bring the frame to 14 */
+	__u8 padding;	    /* bytes at the end that only bring the frame to 14 */
+	__u8 link_header;   /* bytes of wire_length that the filler stands for */
 };
 
 _Static_assert(sizeof(struct replay_meta) == 16, "replay_meta");

@@ -25,8 +25,8 @@ from streamer.capture.programs import (
 from streamer.replay.link_types import (
     ETHERNET,
     ETHERNET_HEADER_BYTES,
-    converter,
     describe,
+    without_ethernet,
 )
 from streamer.schema import constants
 
@@ -46,7 +46,7 @@ _PROGRAM = "xdp_ingress"
 _RING_BYTES = 8 << 20
 _NO_CLOCK_NS = 0  # batches are sealed when full, not when old
 _RUNS_PER_DRAIN = 4096  # a sixteenth of the ring: it never fills
-_META = struct.Struct("=QIHH")  # struct replay_meta of bpf/config.h
+_META = struct.Struct("=QIHBB")  # struct replay_meta of bpf/config.h
 _CONTEXT = struct.Struct("=6I")  # struct xdp_md: data, data_end, data_meta, three that stay 0
 _LINK_ETHERNET, _LINK_NONE = 0, 1  # enum replay_link
 
@@ -133,14 +133,15 @@ class Engine:
         for timestamp_ns, wire_length, link_type, data in packets:
             packets_read += 1
             if link_type == ETHERNET:
-                frame, link = data, _LINK_ETHERNET
+                frame, link, header_bytes = data, _LINK_ETHERNET, 0
             else:
-                convert = converter(link_type)
-                if convert is None:
+                other = without_ethernet(link_type)
+                if other is None:
                     skipped[f"of link type {describe(link_type)}"] += 1
                     continue
-                frame = convert(data)
+                frame = other.to_frame(data)
                 link = _LINK_NONE if frame else _LINK_ETHERNET
+                header_bytes = other.header_bytes
             if not 0 <= timestamp_ns <= _MOST_TIMESTAMP_NS:
                 skipped["from before 1970 or after 2262"] += 1
                 continue
@@ -151,7 +152,7 @@ class Engine:
                 padding = 0
                 if len(frame) > self._longest_run_bytes:
                     frame = frame[: self._longest_run_bytes]
-            run = pack_meta(timestamp_ns, wire_length, link, padding) + frame
+            run = pack_meta(timestamp_ns, wire_length, link, padding, header_bytes) + frame
             try:
                 test_run(run, ctx=pack_context(_META.size, len(run), 0, 0, 0, 0), output_bytes=0)
             except PybpfError as error:

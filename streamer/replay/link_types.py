@@ -7,6 +7,7 @@ counts (link 1 of `struct replay_meta`). What has another header, or none, gets 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -64,17 +65,25 @@ def _cooked2(data: bytes) -> bytes:
     return bytes(12) + data[:2] + data[20:]
 
 
-# Link types without an Ethernet header: name, and what makes a frame.
-_CONVERTERS: dict[int, tuple[str, Callable[[bytes], bytes]]] = {
-    0: ("BSD loopback", _family),
-    12: ("raw IP", _raw),
-    14: ("raw IP", _raw),
-    101: ("raw IP", _raw),
-    108: ("OpenBSD loopback", _family),
-    113: ("Linux cooked", _cooked),
-    228: ("raw IPv4", _raw_ipv4),
-    229: ("raw IPv6", _raw_ipv6),
-    276: ("Linux cooked v2", _cooked2),
+@dataclass(frozen=True, slots=True)
+class LinkType:
+    """A link type without an Ethernet header."""
+
+    name: str
+    header_bytes: int  # of its own kind, in each packet; counted in the packet's length
+    to_frame: Callable[[bytes], bytes]
+
+
+_OTHER_THAN_ETHERNET = {
+    0: LinkType("BSD loopback", 4, _family),
+    12: LinkType("raw IP", 0, _raw),
+    14: LinkType("raw IP", 0, _raw),
+    101: LinkType("raw IP", 0, _raw),
+    108: LinkType("OpenBSD loopback", 4, _family),
+    113: LinkType("Linux cooked", 16, _cooked),
+    228: LinkType("raw IPv4", 0, _raw_ipv4),
+    229: LinkType("raw IPv6", 0, _raw_ipv6),
+    276: LinkType("Linux cooked v2", 20, _cooked2),
 }
 SUPPORTED_NAMES = "Ethernet, raw IP, Linux cooked (SLL, SLL2) and BSD loopback"
 
@@ -118,18 +127,18 @@ _OTHER_NAMES = {
 
 def is_supported(link_type: int) -> bool:
     """Tell whether packets of this link type can be replayed."""
-    return link_type == ETHERNET or link_type in _CONVERTERS
+    return link_type == ETHERNET or link_type in _OTHER_THAN_ETHERNET
 
 
 def describe(link_type: int) -> str:
     """Name and number, for people: `IEEE 802.11 (105)`."""
     if link_type == ETHERNET:
         return f"Ethernet ({ETHERNET})"
-    name = _CONVERTERS[link_type][0] if link_type in _CONVERTERS else _OTHER_NAMES.get(link_type)
+    known = without_ethernet(link_type)
+    name = known.name if known else _OTHER_NAMES.get(link_type)
     return f"{name} ({link_type})" if name else f"number {link_type}"
 
 
-def converter(link_type: int) -> Callable[[bytes], bytes] | None:
-    """What makes a frame of a packet; None when the link type is not supported or is Ethernet."""
-    found = _CONVERTERS.get(link_type)
-    return found[1] if found else None
+def without_ethernet(link_type: int) -> LinkType | None:
+    """How such packets become frames; None when the link type is Ethernet or not supported."""
+    return _OTHER_THAN_ETHERNET.get(link_type)

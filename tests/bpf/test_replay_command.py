@@ -30,11 +30,10 @@ pytestmark = pytest.mark.root
 START_NS = 1_700_000_000_123_456_789
 FRAMES = build()
 Document = dict[str, Any]
+Done = subprocess.CompletedProcess[bytes]
 
 
-def replay(
-    *arguments: object, privileges: tuple[str, ...] = ()
-) -> subprocess.CompletedProcess[bytes]:
+def replay(*arguments: object, privileges: tuple[str, ...] = ()) -> Done:
     command = [*privileges, sys.executable, "-m", "streamer", "replay", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, check=False)
 
@@ -50,9 +49,8 @@ def nanoseconds(text: str) -> int:
     whole = datetime.strptime(text[:19], "%Y-%m-%dT%H:%M:%S").replace(tzinfo=UTC)
     assert text[19] == "."
     assert text[29:] == "Z"
-    return (whole - datetime.fromtimestamp(0, UTC)) // timedelta(seconds=1) * 10**9 + int(
-        text[20:29]
-    )
+    seconds = (whole - datetime.fromtimestamp(0, UTC)) // timedelta(seconds=1)
+    return seconds * 10**9 + int(text[20:29])
 
 
 def nano_pcap(frames: list[bytes], link_type: int = 1) -> bytes:
@@ -65,7 +63,7 @@ def assert_as_tshark(path: Path) -> list[Document]:
     readings = tshark.read(path)
     assert len(events) == len(readings)
     for number, (event, reading) in enumerate(zip(events, readings, strict=True)):
-        assert reading.fields.differences(from_document(event)) == {}, number
+        assert reading.differences(from_document(event)) == {}, number
         assert event["event"]["sequence"] == number
     return events
 
@@ -114,12 +112,8 @@ def test_link_types_mixed_in_one_file(tmp_path: Path) -> None:
     frame = FRAMES["tcp"]
     data = make.section("<") + make.interface("<", 1) + make.interface("<", 101)
     data += make.interface("<", 105) + make.interface("<", 276)
-    for index, packet in (
-        (0, frame),
-        (1, frame[14:]),
-        (2, bytes(40)),
-        (3, sll2(2048) + frame[14:]),
-    ):
+    packets = (frame, frame[14:], bytes(40), sll2(0x0800) + frame[14:])
+    for index, packet in enumerate(packets):
         data += make.enhanced("<", index, START_NS // 1000, len(packet), packet)
     path = tmp_path / "mixed.pcapng"
     path.write_bytes(data)
@@ -128,25 +122,29 @@ def test_link_types_mixed_in_one_file(tmp_path: Path) -> None:
     assert b"no event for 1 packet of link type IEEE 802.11 (105)" in done.stderr
     fields = [from_document(json.loads(line)) for line in done.stdout.splitlines()]
     first, raw, cooked = fields
-    no_macs = {"source_mac": None, "destination_mac": None}
-    assert raw == dataclasses.replace(first, length=first.length - 14, **no_macs)
-    assert cooked == dataclasses.replace(first, length=first.length - 14 + 20, **no_macs)
+    without_macs = dataclasses.replace(first, source_mac=None, destination_mac=None)
+    assert raw == dataclasses.replace(without_macs, length=first.length - 14)
+    assert cooked == dataclasses.replace(without_macs, length=first.length - 14 + 20)
 
 
 # --------------------------------------------------------------------- sizes
 def test_every_length_from_nothing_on(tmp_path: Path) -> None:
     """Also those under an Ethernet header, and over what a test run takes."""
     whole = FRAMES["udp"]
-    short = [whole[:length] for length in range(60)]
-    long = [
-        whole + bytes(length - len(whole)) for length in (3_500, 9_000, 73_152, 73_153, 262_144)
-    ]
-    packets = [(START_NS // 1000 + n, 300_000, f) for n, f in enumerate(short + long)]
+    header_bytes = 14 + 20 + 8
+    lengths = [*range(60), 3_500, 9_000, 73_152, 73_153, 262_144]
+    frames = [whole[:length] + bytes(max(0, length - len(whole))) for length in lengths]
+    packets = [(START_NS // 1000 + n, 300_000, frame) for n, frame in enumerate(frames)]
     path = tmp_path / "sizes.pcap"
     path.write_bytes(make.pcap(packets))
-    events = assert_as_tshark(path)
+    events = documents(path)
     assert len(events) == len(packets)
-    assert all(event["packet"]["length"] == 300_000 for event in events)
+    for event, reading, length in zip(events, tshark.read(path), lengths, strict=True):
+        assert event["packet"]["length"] == 300_000
+        if length < header_bytes:
+            assert event["packet"]["parse"] == ["truncated"]
+        else:
+            assert reading.differences(from_document(event)) == {}
 
 
 def test_times_nobody_can_write(tmp_path: Path) -> None:

@@ -47,18 +47,19 @@ def cooked2(ethertype: int, device: int = 1) -> bytes:
     ],
 )
 def test_payload_and_ethertype(link_type: int, data: bytes, ethertype: int, payload: bytes) -> None:
-    convert = link_types.converter(link_type)
-    assert convert is not None
-    assert convert(data) == bytes(12) + ethertype.to_bytes(2, "big") + payload
+    other = link_types.without_ethernet(link_type)
+    assert other is not None
+    assert other.to_frame(data) == bytes(12) + ethertype.to_bytes(2, "big") + payload
 
 
 @pytest.mark.parametrize(("link_type", "header_bytes"), [(0, 4), (108, 4), (113, 16), (276, 20)])
 def test_cut_inside_the_header(link_type: int, header_bytes: int) -> None:
-    convert = link_types.converter(link_type)
-    assert convert is not None
+    other = link_types.without_ethernet(link_type)
+    assert other is not None
+    assert other.header_bytes == header_bytes
     for length in range(header_bytes):
-        assert convert(bytes(length)) == link_types.CUT
-    assert convert(bytes(header_bytes)) != link_types.CUT
+        assert other.to_frame(bytes(length)) == link_types.CUT
+    assert other.to_frame(bytes(header_bytes)) != link_types.CUT
 
 
 def test_names() -> None:
