@@ -22,6 +22,7 @@ from streamer.capture.programs import (
     needed_capabilities,
     require_capabilities,
 )
+from streamer.identity import short_id
 from streamer.replay.link_types import (
     ETHERNET,
     ETHERNET_HEADER_BYTES,
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
     from streamer.replay.source import Packet
 
 AGENT_ID = "replay"
-_EPHEMERAL_ID_CHARACTERS = 12
 
 _PROGRAM = "xdp_ingress"
 _RING_BYTES = 8 << 20
@@ -61,7 +61,7 @@ _MOST_TIMESTAMP_NS = (1 << 63) - 1  # in the year 2262
 
 def ephemeral_id(file_digests: Iterable[bytes]) -> str:
     """Name a run after what it reads: the same files, in the same order, are the same run."""
-    return hashlib.sha256(b"".join(file_digests)).hexdigest()[:_EPHEMERAL_ID_CHARACTERS]
+    return short_id(hashlib.sha256(b"".join(file_digests)).digest())
 
 
 class Engine:

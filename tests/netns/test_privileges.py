@@ -3,6 +3,10 @@
 
 from __future__ import annotations
 
+import json
+import os
+import signal
+import subprocess
 import sys
 from pathlib import Path
 from shutil import which
@@ -32,6 +36,7 @@ IDS = ["tcx", "clsact", "xdp-native", "xdp-generic", "socket"]
 FEWER = [
     pytest.param(settings, needed, lacking, id=f"{name}-without-{lacking}")
     for name, (settings, needed) in zip(IDS, MODES, strict=True)
+    if name in ("tcx", "xdp-native", "socket")
     for lacking in needed
 ]
 NOBODY = "65534"
@@ -83,6 +88,57 @@ def test_one_fewer(
         said = answer(process)
         assert said["exit_code"] == 77
         assert f"CAP_{lacking.upper()} is missing" in said["error"]
+
+
+def streamer_run(
+    veth: VethPair, privileges: list[str], settings: dict[str, Any]
+) -> subprocess.Popen[str]:
+    """Start the program itself at the near end."""
+    environment = os.environ | {
+        f"STREAMER_CAPTURE__{name.upper()}": value for name, value in settings.items()
+    }
+    environment["STREAMER_HTTP__ENABLED"] = "false"
+    command = [*veth.near.enter, "setpriv", *privileges, sys.executable, "-m", "streamer", "run"]
+    command += ["-i", "veth0", "--output", "-"]
+    return subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+@pytest.mark.parametrize(("settings", "needed"), MODES, ids=IDS)
+def test_the_program_runs_with_exactly_those(
+    veth: VethPair, settings: dict[str, Any], needed: tuple[str, ...]
+) -> None:
+    with streamer_run(veth, as_root(needed), settings) as process:
+        assert process.stderr is not None
+        said = ""
+        for line in process.stderr:
+            said += line
+            if "capturing on veth0" in line:
+                break
+        else:
+            raise AssertionError(said)
+        with traffic.udp_pair(veth) as (_, far):
+            for _ in range(5):
+                far.send(b"x")
+        process.send_signal(signal.SIGTERM)
+        out, said = process.communicate(timeout=20)
+    assert process.returncode == 0, said
+    events = [json.loads(line) for line in out.splitlines()]
+    assert [event["observer"]["ingress"]["interface"]["name"] for event in events] == ["veth0"] * 5
+
+
+@pytest.mark.parametrize("hook", ["tc", "xdp", "socket"])
+def test_the_program_says_in_one_sentence_what_is_missing(veth: VethPair, hook: str) -> None:
+    held = SOCKET if hook != "socket" else TC  # of the other kind: one is missing
+    missing = "CAP_NET_RAW" if hook == "socket" else "CAP_NET_ADMIN"
+    with streamer_run(veth, as_root(held), {"hook": hook}) as process:
+        out, said = process.communicate(timeout=20)
+    assert (process.returncode, out) == (77, "")
+    first, *hint = said.splitlines()
+    assert first.startswith("streamer: capturing with ")
+    assert first.endswith(f"{missing} is missing")
+    assert all(line.startswith("  ") for line in hint)
 
 
 def test_another_namespace_needs_one_more(veth: VethPair) -> None:

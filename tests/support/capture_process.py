@@ -25,7 +25,7 @@ def capture_process(
     namespace: Namespace, privileges: Sequence[str] = (), **settings: Any
 ) -> Iterator[subprocess.Popen[str]]:
     """Start it in a namespace, under `setpriv` with these arguments; it is killed at the end."""
-    command = ["ip", "netns", "exec", namespace.name]
+    command = [*namespace.enter]
     if privileges:
         command += ["setpriv", *privileges]
     command += [sys.executable, "-P", __file__, json.dumps(settings)]
