@@ -146,11 +146,13 @@ def test_interrupted_at_any_moment_it_leaves_nothing(steps: int) -> None:
         time.sleep(random.uniform(0, 0.3))
         demo.interrupt()
     status = demo.end()
+    gone(demo, before)
+    if steps == 0 and "init_import_site" in demo.output:
+        return  # Python itself was still starting, and says so in its own way
     # while the program loads, a signal does what it always does
     by_signal = {-number for number in SIGNALS} if steps == 0 else set()
     assert status in {ExitCode.INTERRUPTED, ExitCode.DONE, *by_signal}, demo.output
     assert "Traceback" not in demo.output
-    gone(demo, before)
 
 
 def test_two_at_once_and_the_remains_of_a_killed_one(demo: Demo) -> None:
