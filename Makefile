@@ -34,7 +34,7 @@ lint: $(STAMPS)/dev ## ruff, mypy, pyright, cython-lint
 	$(BIN)/ruff format --check .
 	PATH="$(CURDIR)/$(BIN):$$PATH" cython-lint cython
 	$(BIN)/mypy
-	$(BIN)/pyright
+	$(BIN)/basedpyright --level warning
 
 lock: ## resolve the pinned requirements again (needs uv)
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 UNKNOWN_TOPIC = 3
 ALREADY_EXISTS = 36
 ATTEMPT_EVERY_S = 30.0
+# By the time of arrival: retention must not delete at once what comes late, such as a replayed
+# capture of last year, and a broker forgets producers by the same time. Events carry their own.
+CONFIGURATION = [("message.timestamp.type", "LogAppendTime")]
 
 
 class Topics:
@@ -49,7 +52,7 @@ class Topics:
         if reason and time.monotonic() - attempted < ATTEMPT_EVERY_S:
             return reason
         settings = self._settings
-        topic: Any = (name, settings.partitions, settings.replication_factor, [], [])
+        topic: Any = (name, settings.partitions, settings.replication_factor, [], CONFIGURATION)
         request = CreateTopicsRequest(
             create_topic_requests=[topic],
             timeout=settings.request_timeout_ms,

@@ -35,7 +35,7 @@ def command(files: Sequence[Path], settings: Settings, ledger_file: Path | None)
     """Replay the files in their order; events go where the settings' output says, else to Kafka.
 
     A closing summary on standard error tells packets that gave no event and files that end
-    early; either ends with exit code 3.
+    early; either ends with exit code 3. When all is well only a terminal gets the summary.
     """
     logs.configure(settings.log)
     with ExitStack() as opened:
@@ -82,7 +82,10 @@ def _conclude(captures: Sequence[CaptureFile], engine: Engine, ledger: Ledger) -
         raise CaptureError(f"none of {_count(engine.packets, 'packet')} can be replayed: {reasons}")
     damaged = [capture for capture in captures if capture.damage]
     delivered = ledger.delivery.acknowledged_events
-    _tell(f"streamer: {_count(engine.packets, 'packet')} read, {_count(delivered, 'event')} out")
+    if skipped or damaged or ledger.exit_code is not ExitCode.DONE or sys.stderr.isatty():
+        _tell(
+            f"streamer: {_count(engine.packets, 'packet')} read, {_count(delivered, 'event')} out"
+        )
     for reason, count in skipped.most_common():
         _tell(f"  no event for {_count(count, 'packet')} {reason}")
     for capture in damaged:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from confluent_kafka.admin import (
     AdminClient,
+    ConfigResource,  # pyright: ignore[reportPrivateImportUsage]
     NewTopic,  # pyright: ignore[reportPrivateImportUsage]
 )
 
@@ -55,6 +56,15 @@ async def test_all_arrive_in_order(kafka: EmbeddedKafka, topic: str) -> None:
     assert counters.requests < 600  # several partitions travel in one request
     assert all(batch.released == 1 for batch in batches)
     assert_same(read_all(kafka.bootstrap_servers, topic), expected(batches))
+
+
+async def test_a_topic_of_ours_keeps_what_comes_late(kafka: EmbeddedKafka, topic: str) -> None:
+    async with delivering(kafka.bootstrap_servers, topic) as delivery:
+        await until(lambda: delivery.ready)
+    resource = ConfigResource(ConfigResource.Type.TOPIC, topic)
+    admin = AdminClient({"bootstrap.servers": kafka.bootstrap_servers})
+    configuration = admin.describe_configs([resource])[resource].result(20)
+    assert configuration["message.timestamp.type"].value == "LogAppendTime"
 
 
 async def test_killed_broker_loses_and_doubles_nothing(
