@@ -71,7 +71,7 @@ def test_pyright() -> None:
     )
     revealed = {}
     problems = []
-    for entry in json.loads(printed)["generalDiagnostics"]:
+    for entry in json.loads(done.stdout)["generalDiagnostics"]:
         match = re.match(r'Type of ".*" is "(.*)"', entry["message"])
         if match:
             revealed[entry["range"]["start"]["line"] + 1] = short(match[1])
