@@ -56,7 +56,7 @@ def identity(timestamp: str) -> tuple[Field, ...]:
         Field(
             "host.name",
             "keyword",
-            "The machine, or what `agent.host_name` says; absent if that is set to nothing.",
+            "What `agent.host_name` says; absent if that is not set. In stats.v1 always, else the machine's name.",
             ecs=True,
             example="alpha",
         ),
