@@ -56,7 +56,8 @@ def identity(timestamp: str) -> tuple[Field, ...]:
         Field(
             "host.name",
             "keyword",
-            "What `agent.host_name` says; absent if that is not set. In stats.v1 always, else the machine's name.",
+            "What `agent.host_name` says; absent if that is not set. Statistics always have it,"
+            " by default the machine's name.",
             ecs=True,
             example="alpha",
         ),
