@@ -66,10 +66,9 @@ def source_is_readable_by_all() -> bool:
 def test_exactly_what_is_needed(
     veth: VethPair, settings: dict[str, Any], needed: tuple[str, ...], user: str
 ) -> None:
-    if user == "nobody":
-        # not required: where the folder is closed, root with the same capabilities has to do
-        if not source_is_readable_by_all():
-            pytest.skip("this folder is closed to other users")
+    # not required: where the folder is closed, root with the same capabilities has to do
+    if user == "nobody" and not source_is_readable_by_all():
+        pytest.skip("this folder is closed to other users")
     privileges = as_root(needed) if user == "root" else as_nobody(needed)
     with capture_process(veth.near, privileges, interfaces=["veth0"], **settings) as process:
         started = answer(process)
