@@ -6,7 +6,7 @@ Records:          emitted = in_ring + drained
                   drained = rejected{reason} + encoded
                   encoded = open + sealed + queued + in_flight + acknowledged + failed{reason}
 
-Counters are read downstream first (delivery, pipeline, pump, kernel), so that
+Counters are read downstream first (delivery, pump, kernel), so that
 an event on its way between two readings shows as unaccounted and never as
 counted twice. While running, `unaccounted` is a bound; after detaching and
 draining it is exactly what is missing.
@@ -38,7 +38,6 @@ class Ledger:
     kernel: KernelCounters = field(default_factory=KernelCounters)
     pump: PumpCounters = field(default_factory=NoPump)
     delivery: DeliveryCounters = field(default_factory=DeliveryCounters)
-    pipeline_events: int = 0  # taken from the pump, not yet handed to delivery
 
     # ------------------------------------------------------------- stages
     @property
@@ -57,11 +56,6 @@ class Ledger:
         absent = self.emitted - self.pump.drained - self.pump.sequence_gaps
         room = self.kernel.ring_fill_bytes // MIN_RING_BYTES_PER_RECORD
         return max(0, min(absent, room))
-
-    @property
-    def queued(self) -> int:
-        """Events in sealed batches that wait for their first request."""
-        return self.pipeline_events + self.delivery.queued_events
 
     @property
     def rejected(self) -> int:
@@ -87,7 +81,7 @@ class Ledger:
         result["delivery"] = pump.encoded - (
             pump.open_events
             + pump.sealed_events
-            + self.queued
+            + delivery.queued_events
             + delivery.in_flight_events
             + delivery.acknowledged_events
             + self.failed
@@ -118,7 +112,7 @@ class Ledger:
     @property
     def undelivered(self) -> int:
         """Events on their way; at the end of a run, those left behind."""
-        waiting = self.pump.open_events + self.pump.sealed_events + self.queued
+        waiting = self.pump.open_events + self.pump.sealed_events + self.delivery.queued_events
         return self.in_ring + waiting + self.delivery.in_flight_events
 
     @property
@@ -149,7 +143,7 @@ class Ledger:
                 "encoded": pump.encoded,
                 "open": pump.open_events,
                 "sealed": pump.sealed_events,
-                "queued": self.queued,
+                "queued": delivery.queued_events,
                 "in_flight": delivery.in_flight_events,
                 "acknowledged": delivery.acknowledged_events,
                 "failed": dict(sorted(delivery.failed_events.items())),
@@ -204,7 +198,7 @@ class Ledger:
             ("in the ring", self.in_ring),
             ("in open batches", self.pump.open_events),
             ("in sealed batches", self.pump.sealed_events),
-            ("queued", self.queued),
+            ("queued", self.delivery.queued_events),
             ("in flight", self.delivery.in_flight_events),
         ]
         rows = [

@@ -116,7 +116,7 @@ def _records(ledger: Ledger) -> Iterable[Metric]:
         ("ring", ledger.in_ring),
         ("open", pump.open_events),
         ("sealed", pump.sealed_events),
-        ("queued", ledger.queued),
+        ("queued", ledger.delivery.queued_events),
         ("in_flight", delivery.in_flight_events),
     ):
         stages.add_metric([stage], count)

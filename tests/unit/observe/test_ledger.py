@@ -58,10 +58,10 @@ def runs(draw: st.DrawFn, *, vanish: bool, finished: bool = False) -> Run:
         return 0 if finished else draw(COUNTS)
 
     # Upwards, so that every stage's input is the sum of its fates.
-    acknowledged, in_flight, queued, in_pipeline = draw(COUNTS), some(), some(), some()
+    acknowledged, in_flight, queued = draw(COUNTS), some(), some()
     failed = draw(st.dictionaries(st.sampled_from(["timed_out", "too_large"]), COUNTS))
     opened, sealed = some(), some()
-    taken = in_pipeline + queued + in_flight + acknowledged + sum(failed.values())
+    taken = queued + in_flight + acknowledged + sum(failed.values())
     encoded = opened + sealed + taken + gone("delivery")
     rejected = draw(st.dictionaries(st.sampled_from(["version", "length"]), COUNTS))
     drained = encoded + sum(rejected.values()) + gone("pump")
@@ -100,11 +100,10 @@ def runs(draw: st.DrawFn, *, vanish: bool, finished: bool = False) -> Run:
                 sequence_gaps=gaps,
             ),
             delivery=DeliveryCounters(queued, in_flight, acknowledged, failed),
-            pipeline_events=in_pipeline,
         ),
         vanished,
         losses + sum(rejected.values()) + sum(failed.values()),
-        in_ring + opened + sealed + in_pipeline + queued + in_flight,
+        in_ring + opened + sealed + queued + in_flight,
     )
 
 
@@ -152,7 +151,7 @@ def test_too_much_is_as_wrong_as_too_little(run: Run, extra: int) -> None:
         delivery.acknowledged_events + extra,
         delivery.failed_events,
     )
-    ledger = Ledger(run.ledger.kernel, run.ledger.pump, twice, run.ledger.pipeline_events)
+    ledger = Ledger(run.ledger.kernel, run.ledger.pump, twice)
     assert ledger.differences()["delivery"] == -extra
     assert ledger.unaccounted == extra
 
