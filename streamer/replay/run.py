@@ -35,7 +35,7 @@ def command(files: Sequence[Path], settings: Settings, ledger_file: Path | None)
     """Replay the files in their order; events go where the settings' output says, else to Kafka.
 
     A closing summary on standard error tells packets that gave no event and files that end
-    early; either ends with exit code 3. When all is well only a terminal gets the summary.
+    early; either ends with exit code 3. When all is well, lines are all there is to see.
     """
     logs.configure(settings.log)
     with ExitStack() as opened:
@@ -50,7 +50,7 @@ def command(files: Sequence[Path], settings: Settings, ledger_file: Path | None)
             engine, ledger = _to_file(settings, identity, packets, destination)
         if ledger_file is not None:
             ledger_file.write_bytes(report.ledger_json(ledger))
-        return _conclude(captures, engine, ledger)
+        return _conclude(captures, engine, ledger, quiet=destination is not None)
 
 
 def _to_file(
@@ -74,7 +74,9 @@ def _to_kafka(
         return runner.run(kafka.deliver(settings, identity, packets))
 
 
-def _conclude(captures: Sequence[CaptureFile], engine: Engine, ledger: Ledger) -> ExitCode:
+def _conclude(
+    captures: Sequence[CaptureFile], engine: Engine, ledger: Ledger, *, quiet: bool
+) -> ExitCode:
     """Tell what became of the packets; give the exit code."""
     skipped = engine.skipped
     if skipped and skipped.total() == engine.packets:
@@ -82,7 +84,8 @@ def _conclude(captures: Sequence[CaptureFile], engine: Engine, ledger: Ledger) -
         raise CaptureError(f"none of {_count(engine.packets, 'packet')} can be replayed: {reasons}")
     damaged = [capture for capture in captures if capture.damage]
     delivered = ledger.delivery.acknowledged_events
-    if skipped or damaged or ledger.exit_code is not ExitCode.DONE or sys.stderr.isatty():
+    code = ExitCode.LOSSES if skipped or damaged else ledger.exit_code
+    if code is not ExitCode.DONE or not engine.packets or not quiet:
         _tell(
             f"streamer: {_count(engine.packets, 'packet')} read, {_count(delivered, 'event')} out"
         )
@@ -92,7 +95,7 @@ def _conclude(captures: Sequence[CaptureFile], engine: Engine, ledger: Ledger) -
         _tell(f"  {capture.name} ends early: {capture.damage}")
     if ledger.exit_code is not ExitCode.DONE:
         _tell(report.summary(ledger))
-    return ExitCode.LOSSES if skipped or damaged else ledger.exit_code
+    return code
 
 
 def _count(number: int, what: str) -> str:

@@ -8,7 +8,6 @@ import os
 import signal
 import subprocess
 import sys
-from pathlib import Path
 from shutil import which
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +15,7 @@ import pytest
 
 from tests.support import traffic
 from tests.support.capture_process import answer, ask, capture_process
-from tests.support.requirements import require
+from tests.support.requirements import require, skip_unless_others_can_read
 
 if TYPE_CHECKING:
     from tests.support.netns import VethPair
@@ -56,19 +55,13 @@ def as_nobody(capabilities: tuple[str, ...]) -> list[str]:
     return [*ids, "--inh-caps", granted, "--ambient-caps", granted]
 
 
-def source_is_readable_by_all() -> bool:
-    folders = [*Path(__file__).resolve().parents, *Path(sys.executable).absolute().parents]
-    return all(folder.stat().st_mode & 0o005 == 0o005 for folder in folders)
-
-
 @pytest.mark.parametrize("user", ["root", "nobody"])
 @pytest.mark.parametrize(("settings", "needed"), MODES, ids=IDS)
 def test_exactly_what_is_needed(
     veth: VethPair, settings: dict[str, Any], needed: tuple[str, ...], user: str
 ) -> None:
-    # not required: where the folder is closed, root with the same capabilities has to do
-    if user == "nobody" and not source_is_readable_by_all():
-        pytest.skip("this folder is closed to other users")
+    if user == "nobody":
+        skip_unless_others_can_read()
     privileges = as_root(needed) if user == "root" else as_nobody(needed)
     with capture_process(veth.near, privileges, interfaces=["veth0"], **settings) as process:
         started = answer(process)
