@@ -13,7 +13,6 @@ import signal
 import socket
 import sys
 import time
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import uvloop
@@ -39,6 +38,7 @@ if TYPE_CHECKING:
 
 _REPORT_INTERVAL_S = 60.0
 _PARTITIONS_TIMEOUT_S = 3.0
+_CLOSING = 0.1  # part of the time to stop that is kept for closing
 
 
 class Service:
@@ -93,7 +93,7 @@ class Service:
 
     async def stop(self) -> Ledger:
         """Detach, drain, send what is left within the deadline; return the last ledger."""
-        deadline_s = self._settings.shutdown.deadline_s
+        deadline_s = self._settings.shutdown.deadline_s * (1 - _CLOSING)
         deadline = time.monotonic() + deadline_s
         await self.capture.detach()
         if self._pump is not None and self._pipeline is not None:
@@ -102,6 +102,9 @@ class Service:
             self._pipeline.stop()
             await self.delivery.drain(max(0.0, deadline - time.monotonic()))
         ledger = self.ledger()
+        if self._pump is not None:
+            self._record(ledger)
+            await self.delivery.drain(max(0.0, deadline - time.monotonic()))
         await self.http.aclose()
         await self.delivery.aclose()
         self.capture.close()
@@ -112,10 +115,14 @@ class Service:
         if self._pump is not None:
             self._pump.set_utc_offset_ns(clock.utc_offset_ns())
         ledger = self.ledger()
+        self._record(ledger)
+        return ledger
+
+    def _record(self, ledger: Ledger) -> None:
+        """The ledger as an event."""
         if isinstance(self.delivery, KafkaDelivery):
             topic = self._settings.kafka.stats_topic
             self.delivery.send_record(topic, None, self._stats.encode(ledger))
-        return ledger
 
     def ledger(self) -> Ledger:
         """Every stage's counters, read downstream first."""
@@ -158,10 +165,7 @@ class Service:
         """
         if isinstance(self.delivery, FileDelivery):
             return 1
-        with suppress(TimeoutError):
-            async with asyncio.timeout(_PARTITIONS_TIMEOUT_S):
-                return await self.delivery.partitions()
-        return self._settings.kafka.partitions
+        return await self.delivery.partitions(_PARTITIONS_TIMEOUT_S)
 
 
 def run(settings: Settings, ledger_file: Path | None = None) -> int:
@@ -189,6 +193,8 @@ async def _run(settings: Settings, ledger_file: Path | None) -> int:
         await service.start()
         _say(report.start_line(settings, service.capture.attached))
         await _until_stopped(service, settings, stop)
+        if not service.delivery.ready:
+            _say(report.stopping(settings, service.delivery.status))
     finally:
         ledger = await service.stop()
     _say(report.summary(ledger))
@@ -205,10 +211,12 @@ async def _until_stopped(service: Service, settings: Settings, stop: asyncio.Eve
     progress = report.Progress()
     next_report = time.monotonic() + _REPORT_INTERVAL_S
     try:
-        while not any(end.done() for end in ends):
-            await asyncio.wait(
+        while True:
+            ended, _ = await asyncio.wait(
                 ends, timeout=settings.stats.interval_s, return_when=asyncio.FIRST_COMPLETED
             )
+            if ended:
+                return
             ledger = service.tick()
             progress.warn_of_losses(ledger)
             if sys.stderr.isatty() and time.monotonic() >= next_report:

@@ -21,7 +21,7 @@ from streamer.delivery.sender import CLUSTER, Lane, Sender
 from streamer.delivery.topics import Topics
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable, Coroutine, Mapping
 
     from streamer.config import KafkaSettings
 
@@ -31,6 +31,7 @@ REFRESH_EVERY_S = 60.0
 FIRST_DELAY_S = 0.1
 LONGEST_DELAY_S = 2.0
 MAX_WAITING_RECORDS = 100
+RECORDS_DRAIN_S = 2.0
 
 
 class KafkaDelivery:
@@ -54,6 +55,7 @@ class KafkaDelivery:
         self._refresh = asyncio.Event()
         self._described = asyncio.Event()  # the topic's partitions are known
         self._partitions: int | None = None
+        self._keyed_for: int | None = None  # what the events' partitions were chosen for
         self._tasks: list[asyncio.Task[None]] = []
         self._cluster: Cluster | None = None
         self._sender: Sender | None = None
@@ -102,12 +104,17 @@ class KafkaDelivery:
         self._spawn(self._sender.run())
         self._spawn(self._look_after(self._cluster, self._sender, topics))
 
-    async def partitions(self) -> int:
-        """How many the topic has, as soon as that is known; give it a time-out."""
-        await self._described.wait()
-        if self._partitions is None:
-            raise RuntimeError("described without partitions")
-        return self._partitions
+    async def partitions(self, timeout_s: float | None = None) -> int:
+        """How many the topic has; those configured if that is not known in time.
+
+        The caller keys its events for that number: should the topic turn out to have another one,
+        it is said.
+        """
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                await self._described.wait()
+        self._keyed_for = self._partitions or self._settings.partitions
+        return self._keyed_for
 
     def put(self, batch: Batch) -> None:
         """Takes ownership."""
@@ -141,15 +148,22 @@ class KafkaDelivery:
         return total(lane.line.counters() for lane in self._record_lanes.values())
 
     async def drain(self, deadline_s: float) -> bool:
-        """Waits until everything is acknowledged or refused; False if time runs out first."""
-        try:
-            async with asyncio.timeout(deadline_s):
-                while self._pending() and self._sender is not None:
+        """Waits until everything is acknowledged or refused; False if time runs out first.
+
+        Records are not waited for as long: their topic may be one that nobody can write.
+        """
+        began = time.monotonic()
+        await self._settled(self._lanes, deadline_s)
+        left_s = deadline_s - (time.monotonic() - began)
+        await self._settled(self._record_lanes, min(left_s, RECORDS_DRAIN_S))
+        return not _waiting(self._lanes) and not _waiting(self._record_lanes)
+
+    async def _settled(self, lanes: Mapping[Any, Lane], timeout_s: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                while _waiting(lanes) and self._sender is not None:
                     self._sender.progress.clear()
                     await self._sender.progress.wait()
-        except TimeoutError:
-            pass
-        return not self._pending()
 
     async def aclose(self) -> None:
         """Cuts the connections; what is not acknowledged stays in the counters."""
@@ -182,9 +196,6 @@ class KafkaDelivery:
         if self._sender is not None and lane not in self._sender.lanes:
             self._sender.lanes.append(lane)
         return lane
-
-    def _pending(self) -> int:
-        return sum(len(lane.line) for lane in self._all_lanes())
 
     async def _look_after(self, cluster: Cluster, sender: Sender, topics: Topics) -> None:
         """Keeps the layout, the topics and the producer ids as the sender needs them."""
@@ -235,15 +246,17 @@ class KafkaDelivery:
         return settled
 
     def _know_partitions(self, partitions: int) -> None:
-        settings = self._settings
-        if partitions != self._partitions and (
-            self._partitions is not None or partitions != settings.partitions
-        ):
-            expected = self._partitions or settings.partitions
+        if self._keyed_for not in (None, partitions) and partitions != self._partitions:
             log.warning(
-                "topic %s has %d partitions, not %d: events of one conversation stay together and"
-                " in order, but not in the partition other clients would choose",
-                *(settings.topic, partitions, expected),
+                "topic %s has %d partitions, not %d: until the next start, events of one"
+                " conversation stay together and in order, but not in the partition other clients"
+                " would choose",
+                *(self._settings.topic, partitions, self._keyed_for),
             )
         self._partitions = partitions
         self._described.set()
+
+
+def _waiting(lanes: Mapping[Any, Lane]) -> bool:
+    """Whether a batch is neither acknowledged nor refused."""
+    return any(len(lane.line) for lane in lanes.values())

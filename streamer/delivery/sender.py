@@ -252,6 +252,8 @@ class Sender:
 
     def tell_unreachable(self) -> None:
         """To be called when the cluster answers: then it is these brokers alone."""
+        if self._cluster.layout is not None:
+            self._forget_reached(self._cluster.layout)
         for node_id, reason in self._unreachable.items():
             self._health.bad(f"broker {node_id}", reason)
 

@@ -41,6 +41,14 @@ def _file_name(settings: Settings) -> str:
     return "standard output" if name == "-" else name
 
 
+def stopping(settings: Settings, trouble: str) -> str:
+    """Why the end may take a while."""
+    return (
+        f"streamer: stopping; up to {settings.shutdown.deadline_s:.3g} s to deliver what is left"
+        f" ({trouble}); the next signal ends at once"
+    )
+
+
 def summary(ledger: Ledger) -> str:
     """The ledger, and what its exit code means when something is missing."""
     text = ledger.render()

@@ -104,9 +104,9 @@ class VethPair:
 
 
 @contextmanager
-def namespaces(*suffixes: str) -> Iterator[list[Namespace]]:
+def namespaces(*suffixes: str, prefix: str = PREFIX) -> Iterator[list[Namespace]]:
     """Make namespaces without IPv6 chatter; remove them at the end."""
-    made = [Namespace(f"{PREFIX}-{os.getpid()}-{suffix}") for suffix in suffixes]
+    made = [Namespace(f"{prefix}-{os.getpid()}-{suffix}") for suffix in suffixes]
     with ExitStack() as cleanup:
         for one in made:
             subprocess.run(["ip", "netns", "add", one.name], check=True, capture_output=True)
@@ -121,9 +121,9 @@ def namespaces(*suffixes: str) -> Iterator[list[Namespace]]:
 
 
 @contextmanager
-def veth_pair(*, offloads: bool = False) -> Iterator[VethPair]:
+def veth_pair(*, offloads: bool = False, prefix: str = PREFIX) -> Iterator[VethPair]:
     """Make a pair whose ends know each other, so that not even ARP is spoken."""
-    with namespaces("near", "far") as (near, far):
+    with namespaces("near", "far", prefix=prefix) as (near, far):
         pair = VethPair(near, far)
         near.ip(
             f"link add veth0 address {pair.near_mac} type veth "

@@ -38,6 +38,19 @@ def udp_pair(pair: VethPair) -> Iterator[tuple[socket.socket, socket.socket]]:
         yield near, far
 
 
+def send_udp(pair: VethPair, port: int, count: int = 1, size: int = 100) -> None:
+    """Send datagrams from the far end to a port of the near one, where somebody listens."""
+    with pair.near.entered():
+        near = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    with pair.far.entered():
+        far = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    with near, far:
+        near.bind((pair.near_ip, port))
+        far.connect((pair.near_ip, port))
+        for _ in range(count):
+            far.send(bytes(size))
+
+
 def exchange_udp(pair: VethPair, count: int) -> None:
     """Send datagrams of many sizes, fragmented ones among them, both ways."""
     with udp_pair(pair) as (near, far):
