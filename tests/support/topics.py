@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is in a topic, read and partitioned by a client that is not ours."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+TIMEOUT_S = 20
+
+
+class Record(NamedTuple):
+    """One record, its value read as JSON."""
+
+    partition: int
+    key: str | None
+    document: dict[str, Any]
+
+    @property
+    def identity(self) -> tuple[str, str, int]:
+        """What no two records have in common."""
+        agent = self.document["agent"]
+        return agent["id"], agent["ephemeral_id"], self.document["event"]["sequence"]
+
+    @property
+    def flow(self) -> str | None:
+        """Its Community ID."""
+        found: str | None = self.document.get("network", {}).get("community_id")
+        return found
+
+
+def make_topic(servers: str, topic: str, partitions: int) -> None:
+    """Create a topic, and wait until it is there."""
+    client = AdminClient({"bootstrap.servers": servers})
+    (made,) = client.create_topics([NewTopic(topic, partitions, 1)]).values()
+    made.result(TIMEOUT_S)
+
+
+def read_topic(servers: str, topic: str) -> list[list[Record]]:
+    """The records of each partition up to its end, in order."""
+    consumer = Consumer({"bootstrap.servers": servers, "group.id": "reader"})
+    try:
+        described = consumer.list_topics(topic, TIMEOUT_S).topics[topic]
+        return [_read(consumer, topic, number) for number in sorted(described.partitions)]
+    finally:
+        consumer.close()
+
+
+def _read(consumer: Consumer, topic: str, partition: int) -> list[Record]:
+    place = TopicPartition(topic, partition, 0)
+    _, end = consumer.get_watermark_offsets(place, timeout=TIMEOUT_S)
+    consumer.assign([place])
+    records: list[Record] = []
+    deadline = time.monotonic() + TIMEOUT_S
+    while len(records) < end:
+        assert time.monotonic() < deadline, f"{topic}/{partition}: {len(records)} of {end}"
+        for message in consumer.consume(1000, 0.5):
+            assert message.error() is None
+            key = message.key()
+            value = json.loads(message.value() or b"")
+            records.append(Record(partition, key.decode() if key else None, value))
+    return records
+
+
+def partitions_of(servers: str, partitions: int, keys: Iterable[str]) -> dict[str, int]:
+    """Where librdkafka's version of Java's partitioner sends these keys, by sending them."""
+    topic = f"partitioner-{time.monotonic_ns()}"
+    make_topic(servers, topic, partitions)
+    found: dict[str, int] = {}
+    producer = Producer({"bootstrap.servers": servers, "partitioner": "murmur2_random"})
+    for key in keys:
+        producer.produce(
+            topic,
+            key=key,
+            on_delivery=lambda error, message: (
+                None if error else found.__setitem__(message.key().decode(), message.partition())
+            ),
+        )
+    assert producer.flush(TIMEOUT_S) == 0
+    return found
+
+
+def assert_gapless(records: Iterable[Record]) -> None:
+    """Each event once, each run's sequence from 0 without a gap."""
+    runs: dict[tuple[str, str], list[int]] = {}
+    for record in records:
+        agent, ephemeral, sequence = record.identity
+        runs.setdefault((agent, ephemeral), []).append(sequence)
+    for sequences in runs.values():
+        assert sorted(sequences) == list(range(len(sequences)))
