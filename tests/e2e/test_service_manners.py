@@ -148,8 +148,8 @@ def test_a_reader_that_has_enough(veth: VethPair, tmp_path: Path) -> None:
             traffic.send_udp(veth, 7000, BURST)
             assert running.wait() in (ExitCode.DONE, ExitCode.LOSSES)
             assert running.ledger()["packets"]["seen"] >= BURST
-        assert first_line is not None
-        assert first_line.read().startswith(b'{"@timestamp"')
+        assert head.stdout is not None
+        assert head.stdout.read().startswith(b'{"@timestamp"')
 
 
 def test_a_full_disk_is_a_counted_loss(veth: VethPair, tmp_path: Path) -> None:
