@@ -8,7 +8,10 @@ import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from confluent_kafka import Consumer, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import (
+    AdminClient,
+    NewTopic,  # pyright: ignore[reportPrivateImportUsage]
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -74,15 +77,14 @@ def partitions_of(servers: str, partitions: int, keys: Iterable[str]) -> dict[st
     topic = f"partitioner-{time.monotonic_ns()}"
     make_topic(servers, topic, partitions)
     found: dict[str, int] = {}
+
+    def delivered(error: object, message: Any) -> None:
+        assert error is None
+        found[message.key().decode()] = message.partition()
+
     producer = Producer({"bootstrap.servers": servers, "partitioner": "murmur2_random"})
     for key in keys:
-        producer.produce(
-            topic,
-            key=key,
-            on_delivery=lambda error, message: (
-                None if error else found.__setitem__(message.key().decode(), message.partition())
-            ),
-        )
+        producer.produce(topic, key=key, on_delivery=delivered)
     assert producer.flush(TIMEOUT_S) == 0
     return found
 
