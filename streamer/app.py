@@ -190,17 +190,33 @@ async def _run(settings: Settings, ledger_file: Path | None) -> int:
 
     service = Service(settings)
     try:
-        await service.start()
-        _say(report.start_line(settings, service.capture.attached))
-        await _until_stopped(service, settings, stop)
-        if not service.delivery.ready:
-            _say(report.stopping(settings, service.delivery.status))
+        if await _started(service, stop):
+            _say(report.start_line(settings, service.capture.attached))
+            await _until_stopped(service, settings, stop)
+            if not service.delivery.ready and service.ledger().undelivered:
+                _say(report.stopping(settings, service.delivery.status))
     finally:
         ledger = await service.stop()
     _say(report.summary(ledger))
     if ledger_file is not None:
         _write_ledger(ledger, ledger_file)
     return ledger.exit_code
+
+
+async def _started(service: Service, stop: asyncio.Event) -> bool:
+    """Start it; False when told to stop meanwhile."""
+    starting = asyncio.create_task(service.start())
+    stopped = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait((starting, stopped), return_when=asyncio.FIRST_COMPLETED)
+        if starting.done():
+            await starting
+            return True
+        return False
+    finally:
+        for task in (starting, stopped):
+            task.cancel()
+        await asyncio.wait((starting, stopped))
 
 
 async def _until_stopped(service: Service, settings: Settings, stop: asyncio.Event) -> None:

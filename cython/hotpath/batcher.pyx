@@ -2,6 +2,7 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
 """Events in, sealed batches out."""
 
+cimport cython
 from libc.stdint cimport INT64_MAX, int64_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy
@@ -44,6 +45,7 @@ cdef inline int64_t floor_ms(int64_t time_ns) noexcept nogil:
     return time_ms
 
 
+@cython.no_gc_clear  # its end needs what it refers to
 cdef class Batcher:
     """The open batches of all partitions."""
 

@@ -6,6 +6,7 @@ A large buffer that malloc maps afresh costs a page fault per 4 KiB, ten times t
 so buffers are kept by size class and handed out again.
 """
 
+cimport cython
 from cpython.buffer cimport PyBuffer_FillInfo
 from cpython.exc cimport PyErr_SetFromErrno
 from libc.stdlib cimport free, malloc
@@ -148,6 +149,7 @@ cdef class BufferPool:
         self.kept -= dropped
 
 
+@cython.no_gc_clear  # its end needs what it refers to
 cdef class PooledBuffer:
     """Bytes in a pool's memory, writable through the buffer protocol."""
 

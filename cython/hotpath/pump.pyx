@@ -9,6 +9,7 @@ batch of its partition, give the run's space back, seal what is full or old, pub
 
 import threading
 
+cimport cython
 from cpython.exc cimport PyErr_SetFromErrno
 from libc.stdint cimport INT64_MAX, int64_t, uint32_t, uint64_t
 from libc.stdlib cimport free
@@ -42,6 +43,7 @@ cdef enum:
 REJECTION_REASONS = ("unknown_kind", "unknown_version", "bad_length", "bad_cpu")
 
 
+@cython.no_gc_clear  # its end needs what it refers to
 cdef class Pump:
     """Drains one ring into sealed batches."""
 

@@ -2,9 +2,12 @@
 # cython: language_level=3
 """Batches on their way from the pump to Python."""
 
+cimport cython
+
 from hotpath.buffer_pool cimport BufferPool, PooledBuffer
 
 
+@cython.no_gc_clear  # its end needs what it refers to
 cdef class SealedBatch(PooledBuffer):
     """Some hundred or thousand events of one partition, ready to be sent or written."""
 

@@ -130,10 +130,10 @@ class FileDelivery:
             batch = self._queue.get()
             if batch is None or self._closing:
                 break
-            reason = self._write(batch)
+            error = self._write(batch)
             events, size = batch.events, len(batch)
             batch.release()
-            self._tell(self._written, events, size, reason)
+            self._tell(self._written, events, size, error)
         os.close(self._descriptor)
         self._tell(self._ended.set)
 
@@ -143,8 +143,8 @@ class FileDelivery:
             if self._loop is not None:
                 self._loop.call_soon_threadsafe(callback, *arguments)
 
-    def _write(self, batch: Batch) -> str | None:
-        """None when all of it was written, else the reason."""
+    def _write(self, batch: Batch) -> OSError | None:
+        """None when all of it was written, else why not."""
         written = 0
         with memoryview(batch) as data:  # type: ignore[arg-type] # a buffer, as Batch says
             try:
@@ -154,26 +154,27 @@ class FileDelivery:
                 if written and self._regular:  # no torn line
                     end = os.lseek(self._descriptor, -written, os.SEEK_CUR)
                     os.ftruncate(self._descriptor, end)
-                return REASONS.get(error.errno or 0, "write_error")
+                return error
         return None
 
     # ------------------------------------------------------------------ in the loop
 
-    def _written(self, events: int, size: int, reason: str | None) -> None:
+    def _written(self, events: int, size: int, error: OSError | None) -> None:
         self._queued_events -= events
         self._queued_batches -= 1
         self._queued_bytes -= size
-        if reason is None:
+        if error is None:
             self._written_events += events
             self._written_batches += 1
             self._written_bytes += size
             self._trouble = None
         else:
+            reason = REASONS.get(error.errno or 0, "write_error")
             self._failed_events[reason] += events
             self._failed_batches[reason] += 1
             if reason == "closed_pipe":
                 self.closed_pipe.set()
             elif self._trouble is None:
-                self._trouble = f"{self._destination} can't be written: {reason}"
-                log.error("%s; events that are lost by it are counted", self._trouble)
+                self._trouble = f"{self._destination} can't be written: {error.strerror or error}"
+                log.error("%s; the events lost by it are counted", self._trouble)
         self._progress.set()

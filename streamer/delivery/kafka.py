@@ -150,12 +150,13 @@ class KafkaDelivery:
     async def drain(self, deadline_s: float) -> bool:
         """Waits until everything is acknowledged or refused; False if time runs out first.
 
-        Records are not waited for as long: their topic may be one that nobody can write.
+        Records are waited for shortly, and only while nothing stands against them.
         """
         began = time.monotonic()
         await self._settled(self._lanes, deadline_s)
-        left_s = deadline_s - (time.monotonic() - began)
-        await self._settled(self._record_lanes, min(left_s, RECORDS_DRAIN_S))
+        if self._health:
+            left_s = deadline_s - (time.monotonic() - began)
+            await self._settled(self._record_lanes, min(left_s, RECORDS_DRAIN_S))
         return not _waiting(self._lanes) and not _waiting(self._record_lanes)
 
     async def _settled(self, lanes: Mapping[Any, Lane], timeout_s: float) -> None:

@@ -52,8 +52,11 @@ def stopping(settings: Settings, trouble: str) -> str:
 def summary(ledger: Ledger) -> str:
     """The ledger, and what its exit code means when something is missing."""
     text = ledger.render()
-    if ledger.lost or ledger.undelivered:
-        text += f"\nstreamer: {ledger.lost:,} lost, {ledger.undelivered:,} left undelivered"
+    if ledger.unread:
+        text += f"\nstreamer: the reader has gone; {ledger.unread:,} events came after that"
+    lost = ledger.lost - ledger.unread
+    if lost or ledger.undelivered:
+        text += f"\nstreamer: {lost:,} lost, {ledger.undelivered:,} left undelivered"
     return text
 
 

@@ -65,7 +65,9 @@ def test_memory_is_used_up_while_the_broker_is_away(
     assert ledger["records"]["acknowledged"] == 0
     assert ledger["lost"] + ledger["undelivered"] == sent
     assert ledger["pump"]["pauses"] > 0
-    assert f"{ledger['lost']:,} lost, {ledger['undelivered']:,} left undelivered" in running.said[-1]
+    assert (
+        f"{ledger['lost']:,} lost, {ledger['undelivered']:,} left undelivered" in running.said[-1]
+    )
 
 
 def test_it_goes_on_when_the_broker_comes_back(

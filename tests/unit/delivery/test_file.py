@@ -57,7 +57,7 @@ async def test_full_disk_is_counted_and_leaves_no_torn_line() -> None:
     assert await delivery.drain(5)
     assert delivery.counters().failed_events == {"no_space": 2}
     assert not delivery.ready
-    assert "no_space" in delivery.status
+    assert "No space left" in delivery.status
     await delivery.aclose()
 
 

@@ -104,6 +104,19 @@ def test_deallocation_releases() -> None:
     assert pool.used_bytes == 0
 
 
+def test_a_buffer_in_a_cycle_is_given_back() -> None:
+    """As at the end of an interpreter that was interrupted: everything is garbage at once."""
+    pool = BufferPool(1 << 20)
+    for _ in range(5):
+        buffer = pool.acquire(100_000)
+        assert buffer is not None
+        cycle: list[object] = [buffer]
+        cycle.append(cycle)
+        del buffer, cycle
+    gc.collect()
+    assert pool.used_bytes == 0
+
+
 def test_a_view_outlives_its_buffer_and_the_pool() -> None:
     pool = BufferPool(1 << 20)
     view = memoryview(acquire(pool, 5000))
