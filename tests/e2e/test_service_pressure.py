@@ -46,6 +46,10 @@ def flood_until_lost(veth: VethPair, running: Service) -> int:
     return sent
 
 
+def until_arrived(running: Service, count: int) -> None:
+    running.until(lambda: running.acknowledged() == count, f"{count} events to arrive")
+
+
 def test_memory_is_used_up_while_the_broker_is_away(
     veth: VethPair, mortal_kafka: EmbeddedKafka, topic: str, tmp_path: Path
 ) -> None:
@@ -84,12 +88,12 @@ def test_it_goes_on_when_the_broker_comes_back(
         running.wait_for("events were lost")
         asyncio.run(mortal_kafka.start())
         running.until_ready()
-        running.until(lambda: running.acknowledged() + lost(running) == sent, "all to be sent")
+        until_arrived(running, sent - lost(running))
         before = lost(running)
         for _ in range(20):  # slowly: all of it arrives
             traffic.send_udp(veth, 6000, 100)
             sent += 100
-            running.until(lambda: running.acknowledged() + before == sent, "them to arrive")
+            until_arrived(running, sent - before)
         assert running.end() == 3, running.text
     ledger = running.ledger()
     assert ledger["packets"]["seen"] == sent
