@@ -62,8 +62,9 @@ def qdiscs(namespace: Namespace) -> str:
     return namespace.run("tc", "qdisc", "show", "dev", "veth0")
 
 
-@modes
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(
+    ("mode", "number"), [*((mode, signal.SIGTERM) for mode in MODES), ("tcx", signal.SIGINT)]
+)
 def test_a_signal_ends_it_in_good_order(
     veth: VethPair, tmp_path: Path, mode: str, number: int
 ) -> None:
