@@ -197,6 +197,8 @@ async def _run(settings: Settings, ledger_file: Path | None) -> int:
                 _say(report.stopping(settings, service.delivery.status))
     finally:
         ledger = await service.stop()
+    if sys.stderr.isatty():
+        _say("")  # after the terminal's own ^C
     _say(report.summary(ledger))
     if ledger_file is not None:
         _write_ledger(ledger, ledger_file)
