@@ -51,25 +51,22 @@ def read_topic(servers: str, topic: str) -> list[list[Record]]:
     consumer = Consumer({"bootstrap.servers": servers, "group.id": "reader"})
     try:
         described = consumer.list_topics(topic, TIMEOUT_S).topics[topic]
-        return [_read(consumer, topic, number) for number in sorted(described.partitions)]
+        places = [TopicPartition(topic, number, 0) for number in sorted(described.partitions)]
+        ends = [consumer.get_watermark_offsets(place, timeout=TIMEOUT_S)[1] for place in places]
+        consumer.assign(places)
+        found: list[list[Record]] = [[] for _ in places]
+        deadline = time.monotonic() + TIMEOUT_S
+        while any(len(records) < end for records, end in zip(found, ends, strict=True)):
+            assert time.monotonic() < deadline, f"{topic}: {[*map(len, found)]} of {ends}"
+            messages: list[Any] = consumer.consume(1000, 0.05)
+            for message in messages:
+                assert message.error() is None
+                key, partition = message.key(), message.partition()
+                value = json.loads(message.value() or b"")
+                found[partition].append(Record(partition, key.decode() if key else None, value))
+        return found
     finally:
         consumer.close()
-
-
-def _read(consumer: Consumer, topic: str, partition: int) -> list[Record]:
-    place = TopicPartition(topic, partition, 0)
-    _, end = consumer.get_watermark_offsets(place, timeout=TIMEOUT_S)
-    consumer.assign([place])
-    records: list[Record] = []
-    deadline = time.monotonic() + TIMEOUT_S
-    while len(records) < end:
-        assert time.monotonic() < deadline, f"{topic}/{partition}: {len(records)} of {end}"
-        for message in consumer.consume(1000, 0.5):
-            assert message.error() is None
-            key = message.key()
-            value = json.loads(message.value() or b"")
-            records.append(Record(partition, key.decode() if key else None, value))
-    return records
 
 
 def partitions_of(servers: str, partitions: int, keys: Iterable[str]) -> dict[str, int]:
