@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import shutil
-import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +12,7 @@ import pytest
 
 from streamer.errors import ExitCode
 from tests.support import traffic
-from tests.support.requirements import require
+from tests.support.requirements import require, skip_unless_others_can_read
 from tests.support.service import service
 
 if TYPE_CHECKING:
@@ -40,9 +39,7 @@ FEWER = [(mode, lacking) for mode in ("tcx", "xdp-native", "socket") for lacking
 def as_nobody(capabilities: tuple[str, ...]) -> tuple[str, ...]:
     """What makes a command run without root, with these and no other capability."""
     require(shutil.which("setpriv") is not None, "setpriv is not installed")
-    folders = [*Path(__file__).resolve().parents, *Path(sys.executable).absolute().parents]
-    readable = all(folder.stat().st_mode & 0o005 == 0o005 for folder in folders)
-    require(readable, "this folder is closed to other users")
+    skip_unless_others_can_read()
     granted = ",".join(["-all", *(f"+{name}" for name in capabilities)])
     ids = ("--reuid", NOBODY, "--regid", NOBODY, "--clear-groups")
     sets = ("--inh-caps", granted, "--ambient-caps", granted, "--bounding-set", granted)
