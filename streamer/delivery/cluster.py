@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 TUPLE_LINGER_S = 3.0
 CLOSE_TIMEOUT_S = 0.5
 TRANSACTION_TIMEOUT_MS = 60_000  # part of InitProducerId, of no effect without transactions
+# What connecting raises, aiokafka's own ways to say "not Kafka" or "not supported" included.
 CONNECT_ERRORS = (OSError, EOFError, KafkaError, NotImplementedError, ValueError, struct.error)
 
 

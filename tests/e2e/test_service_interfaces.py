@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support import traffic
-from tests.support.netns import Namespace, VethPair, namespaces, require_namespaces
+from tests.support.netns import namespaces, plug, require_namespaces
 from tests.support.service import Service, service, sum_of
 from tests.support.topics import assert_gapless, read_topic
 
@@ -20,26 +20,6 @@ if TYPE_CHECKING:
     from streamer.demo.kafka import EmbeddedKafka
 
 pytestmark = [pytest.mark.root, pytest.mark.kafka]
-
-
-def plug(near: Namespace, far: Namespace, name: str, number: int) -> VethPair:
-    """Make one more cable between two namespaces; nobody speaks on it by itself."""
-    pair = VethPair(
-        near, far, name, f"10.81.{number}.1", f"10.81.{number}.2",
-        f"02:00:00:01:{number:02x}:01", f"02:00:00:01:{number:02x}:02",
-    )  # fmt: skip
-    near.ip(
-        f"link add {name} address {pair.near_mac} type veth "
-        f"peer name {name} address {pair.far_mac} netns {far.name}"
-    )
-    for end, own, other, other_mac in (
-        (near, pair.near_ip, pair.far_ip, pair.far_mac),
-        (far, pair.far_ip, pair.near_ip, pair.near_mac),
-    ):
-        end.ip(f"address add {own}/24 dev {name}")
-        end.ip(f"link set {name} up")
-        end.ip(f"neigh replace {other} lladdr {other_mac} dev {name}")
-    return pair
 
 
 def encoded(running: Service, count: int) -> None:
@@ -127,9 +107,9 @@ def test_a_packet_on_two_interfaces_is_two_events(
     with namespaces("near", "far", prefix="e2e") as (near, far):
         pair = plug(near, far, "port0", 1)
         near.ip(f"link add br0 address {pair.near_mac} type bridge mcast_snooping 0")
-        near.ip("address del 10.81.1.1/24 dev port0")
+        near.ip(f"address del {pair.near_ip}/24 dev port0")
         near.ip("link set port0 master br0")
-        near.ip("address add 10.81.1.1/24 dev br0")
+        near.ip(f"address add {pair.near_ip}/24 dev br0")
         near.ip("link set br0 up")
         near.run("sysctl", "-qw", "net.ipv4.conf.all.rp_filter=0")
         arguments = ["-i", "port0", "-i", "br0", "--netns", str(near.path), "--topic", topic]

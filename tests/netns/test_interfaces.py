@@ -17,7 +17,7 @@ from streamer.config import CaptureSettings
 from streamer.errors import UsageError
 from tests.support import traffic
 from tests.support.capturing import Running, capturing
-from tests.support.netns import Namespace, VethPair, namespaces, require_namespaces
+from tests.support.netns import Namespace, VethPair, namespaces, plug, require_namespaces
 from tests.support.packet_event import decode
 
 if TYPE_CHECKING:
@@ -41,26 +41,6 @@ def ends() -> Iterator[tuple[Namespace, Namespace]]:
     require_namespaces()
     with namespaces("near", "far") as (near, far):
         yield near, far
-
-
-def plug(near: Namespace, far: Namespace, name: str, number: int) -> VethPair:
-    """Make one more cable between two namespaces."""
-    pair = VethPair(
-        near, far, name, f"10.80.{number}.1", f"10.80.{number}.2",
-        f"02:00:00:00:{number:02x}:01", f"02:00:00:00:{number:02x}:02",
-    )  # fmt: skip
-    near.ip(
-        f"link add {name} address {pair.near_mac} type veth "
-        f"peer name {name} address {pair.far_mac} netns {far.name}"
-    )
-    for end, own, other, other_mac in (
-        (near, pair.near_ip, pair.far_ip, pair.far_mac),
-        (far, pair.far_ip, pair.near_ip, pair.near_mac),
-    ):
-        end.ip(f"address add {own}/24 dev {name}")
-        end.ip(f"link set {name} up")
-        end.ip(f"neigh replace {other} lladdr {other_mac} dev {name}")
-    return pair
 
 
 async def eventually(condition: Callable[[], bool], what: str) -> None:

@@ -143,6 +143,26 @@ def veth_pair(*, offloads: bool = False, prefix: str = PREFIX) -> Iterator[VethP
         yield pair
 
 
+def plug(near: Namespace, far: Namespace, name: str, number: int) -> VethPair:
+    """Make one more cable between two namespaces; nobody speaks on it by itself."""
+    pair = VethPair(
+        near, far, name, f"10.80.{number}.1", f"10.80.{number}.2",
+        f"02:00:00:00:{number:02x}:01", f"02:00:00:00:{number:02x}:02",
+    )  # fmt: skip
+    near.ip(
+        f"link add {name} address {pair.near_mac} type veth "
+        f"peer name {name} address {pair.far_mac} netns {far.name}"
+    )
+    for end, own, other, other_mac in (
+        (near, pair.near_ip, pair.far_ip, pair.far_mac),
+        (far, pair.far_ip, pair.near_ip, pair.near_mac),
+    ):
+        end.ip(f"address add {own}/24 dev {name}")
+        end.ip(f"link set {name} up")
+        end.ip(f"neigh replace {other} lladdr {other_mac} dev {name}")
+    return pair
+
+
 @pytest.fixture
 def veth() -> Iterator[VethPair]:
     """Two namespaces joined by a cable, without offloads: one packet, one frame."""
