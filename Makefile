@@ -38,9 +38,9 @@ lint: $(STAMPS)/dev ## ruff, mypy, pyright, cython-lint
 
 lock: ## resolve the pinned requirements again (needs uv)
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
-		--extra demo --group build pyproject.toml -o requirements.lock
+		--extra demo --extra arrow --group build pyproject.toml -o requirements.lock
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
-		--extra demo --group build --group test --group lint pyproject.toml -o requirements-dev.lock
+		--extra demo --extra arrow --group build --group test --group lint pyproject.toml -o requirements-dev.lock
 
 clean: ## remove everything that was built or installed here
 	rm -rf $(VENV) build var
