@@ -9,7 +9,8 @@ STAMPS := $(VENV)/.stamps
 BUILD_PACKAGES := python3 python3-venv python3-dev gcc libc6-dev cmake ninja-build pkg-config \
 	clang llvm libbpf-dev libelf-dev zlib1g-dev liblz4-dev libssl-dev libisal-dev ca-certificates
 DEMO_PACKAGES := openjdk-17-jre-headless maven iproute2 iputils-ping curl util-linux
-TEST_PACKAGES := bpftool tshark tcpdump iproute2 iputils-ping libcap2-bin util-linux procps prometheus
+TEST_PACKAGES := bpftool tshark tcpdump iproute2 iputils-ping libcap2-bin util-linux procps prometheus \
+	unzip rsyslog rsyslog-kafka rsyslog-elasticsearch
 
 SOURCES := pyproject.toml CMakeLists.txt $(wildcard bpf/*.[ch] cython/*/*.pyx cython/*/*.pxd)
 
@@ -23,7 +24,7 @@ setup: $(STAMPS)/installed ## everything streamer needs; the program is then .ve
 demo: $(STAMPS)/installed $(STAMPS)/demo-packages var/kafka/.complete ## packets to Kafka to ClickHouse, on real traffic
 	@$(BIN)/streamer demo
 
-test: $(STAMPS)/dev $(STAMPS)/demo-packages $(STAMPS)/test-packages var/kafka/.complete ## all tests
+test: $(STAMPS)/dev $(STAMPS)/demo-packages $(STAMPS)/test-packages var/kafka/.complete var/elasticsearch/.complete ## all tests
 	$(BIN)/python -m pytest
 
 test-unit: $(STAMPS)/dev ## the tests that need neither root nor servers
@@ -84,4 +85,12 @@ var/kafka/.complete: deploy/kafka/pom.xml deploy/kafka/SHA256SUMS | $(STAMPS)/de
 	@rm -rf var/kafka/libs
 	@mvn -q -B -Dstyle.color=never -f deploy/kafka/pom.xml dependency:copy-dependencies -DoutputDirectory=$(CURDIR)/var/kafka/libs
 	@cd var/kafka/libs && sha256sum --quiet --strict --check $(CURDIR)/deploy/kafka/SHA256SUMS
+	@touch $@
+
+var/elasticsearch/.complete: tests/servers/elasticsearch/pom.xml tests/servers/elasticsearch/SHA256SUMS | $(STAMPS)/demo-packages $(STAMPS)/test-packages
+	@echo "fetching Elasticsearch"
+	@rm -rf var/elasticsearch
+	@mvn -q -B -Dstyle.color=never -f tests/servers/elasticsearch/pom.xml dependency:copy-dependencies -DoutputDirectory=$(CURDIR)/var/elasticsearch
+	@cd var/elasticsearch && sha256sum --quiet --strict --check $(CURDIR)/tests/servers/elasticsearch/SHA256SUMS
+	@cd var/elasticsearch && unzip -q elasticsearch-*.zip && rm elasticsearch-*.zip
 	@touch $@

@@ -4,6 +4,7 @@
 pytest_plugins = [
     "tests.support.bpf_objects",
     "tests.support.descriptors",
+    "tests.support.elasticsearch",
     "tests.support.kafka",
     "tests.support.logging",
     "tests.support.netns",
