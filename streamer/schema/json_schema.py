@@ -58,7 +58,6 @@ def _leaf(field: Field) -> dict[str, Any]:
         return leaf | {
             "type": "array",
             "items": _value(field),
-            "minItems": 1,
             "uniqueItems": True,
         }
     leaf |= _value(field)
