@@ -3,6 +3,7 @@
 
 pytest_plugins = [
     "tests.support.bpf_objects",
+    "tests.support.clickhouse",
     "tests.support.descriptors",
     "tests.support.elasticsearch",
     "tests.support.kafka",

@@ -4,25 +4,25 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import importlib.util
-import socket
 import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-import orjson
-
 from streamer import schema
+from streamer.clickhouse.client import Client, NoAnswer
+from streamer.demo.kafka import free_ports
 from streamer.demo.processes import Process
 from streamer.errors import StreamerError
 from streamer.schema.clickhouse import statements
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
-ANSWER_BYTES = 64 * 1024 * 1024
+HOST = "127.0.0.1"
 START_S = 60.0
+STOP_S = 20.0
 POLL_S = 0.1
 
 
@@ -32,50 +32,57 @@ class ClickHouse:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._process: Process | None = None
-        self._reader: asyncio.StreamReader | None = None
-        self._writer: asyncio.StreamWriter | None = None
+        self._client: Client | None = None
+
+    @property
+    def url(self) -> str:
+        """Where its HTTP interface is."""
+        return self._started().url
 
     async def start(self) -> None:
-        """Start it and wait until it answers."""
+        """Start it, on the same data when it was stopped; returns when it answers."""
         if importlib.util.find_spec("chdb") is None:
             raise StreamerError(
                 "ClickHouse is not installed", hint="install streamer[demo], or: make demo"
             )
-        ours, theirs = socket.socketpair()
         self._folder.mkdir(parents=True, exist_ok=True)
-        with theirs:
-            self._process = Process(
-                "ClickHouse",
-                [
-                    sys.executable,
-                    "-m",
-                    "streamer.demo.clickhouse_worker",
-                    str(self._folder / "data"),
-                    str(theirs.fileno()),
-                ],
-                log=self._folder / "clickhouse.log",
-                pass_fds=(theirs.fileno(),),
-            )
-        self._reader, self._writer = await asyncio.open_connection(sock=ours, limit=ANSWER_BYTES)
-        async with asyncio.timeout(START_S):
-            await self.query("SELECT 1")
+        (port,) = free_ports(HOST, 1)
+        self._process = Process(
+            "ClickHouse",
+            [
+                sys.executable,
+                "-m",
+                "streamer.demo.clickhouse_worker",
+                str(self._folder / "data"),
+                str(port),
+            ],
+            log=self._folder / "clickhouse.log",
+        )
+        self._client = Client(f"http://{HOST}:{port}")
+        deadline = time.monotonic() + START_S
+        while True:
+            try:
+                await self._client.query("SELECT 1")
+            except NoAnswer:
+                if self._process.returncode is not None:
+                    raise self._process.failure("ended") from None
+                if time.monotonic() > deadline:
+                    raise self._process.failure(f"did not start within {START_S:g} s") from None
+                await asyncio.sleep(POLL_S)
+            else:
+                return
 
-    async def query(self, query: str) -> list[dict[str, Any]]:
+    async def query(
+        self, query: str, parameters: Mapping[str, str] | None = None
+    ) -> list[dict[str, Any]]:
         """The rows of one statement."""
-        if self._process is None or self._reader is None or self._writer is None:
-            raise StreamerError("ClickHouse was not started")
-        self._writer.write(orjson.dumps(query) + b"\n")
-        line = b""
-        with contextlib.suppress(ConnectionError):
-            await self._writer.drain()
-            line = await self._reader.readline()
-        if not line:
-            raise self._process.failure("ended")
-        answer = orjson.loads(line)
-        if "error" in answer:
-            raise StreamerError(f"ClickHouse: {answer['error']}")
-        rows: list[dict[str, Any]] = answer["rows"]
-        return rows
+        client = self._started()
+        try:
+            return await client.query(query, parameters)
+        except NoAnswer:
+            if self._process is None:
+                raise
+            raise self._process.failure("ended") from None
 
     async def read_topic(self, topic: str, broker: str) -> None:
         """Create the shipped tables and views for a topic; reading begins at once."""
@@ -91,9 +98,17 @@ class ClickHouse:
                 return int(count["n"])
             await asyncio.sleep(POLL_S)
 
+    async def stop(self) -> None:
+        """End it in good order: its consumers leave their group."""
+        if self._process is not None:
+            await self._process.stop(STOP_S)
+
     def kill(self) -> None:
         """End it at once."""
         if self._process is not None:
             self._process.kill()
-        if self._writer is not None:
-            self._writer.close()
+
+    def _started(self) -> Client:
+        if self._client is None:
+            raise StreamerError("ClickHouse was not started")
+        return self._client

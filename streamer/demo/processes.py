@@ -44,7 +44,6 @@ class Process:
         log: Path,
         netns: Path | None = None,
         environment: Mapping[str, str] | None = None,
-        pass_fds: Sequence[int] = (),
     ) -> None:
         self.name = name
         self.log = log
@@ -58,7 +57,6 @@ class Process:
                 stdout=output,
                 stderr=output,
                 env=environment,
-                pass_fds=pass_fds,
                 start_new_session=True,
             )
 
