@@ -13,6 +13,7 @@ from typing import Annotated
 
 import typer
 
+from streamer.cli import elasticsearch
 from streamer.cli.config import config
 from streamer.cli.demo import demo
 from streamer.cli.doctor import doctor
@@ -47,6 +48,12 @@ def _quiet_when_unread(command: Callable[..., None]) -> Callable[..., None]:
 for command in (run, replay, demo, config, doctor, schema):
     help_text = f"{inspect.getdoc(command)}\n\n{EXIT_CODES}"
     app.command(help=help_text)(_quiet_when_unread(command))
+
+elasticsearch_app = typer.Typer(help="Elasticsearch or OpenSearch, as a reader of the events.")
+elasticsearch_app.command(help=f"{inspect.getdoc(elasticsearch.apply)}\n\n{EXIT_CODES}")(
+    _quiet_when_unread(elasticsearch.apply)
+)
+app.add_typer(elasticsearch_app, name="elasticsearch")
 
 
 def _version(wanted: bool) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from . import clickhouse, elasticsearch, json_schema
+from . import clickhouse, elastic, json_schema
 from .encoding import constant_members
 from .field import Field, Topic
 from .packets import PACKETS
@@ -33,7 +33,7 @@ def render(
         case "json-schema":
             return json_schema.render(TOPICS[topic], closed=closed)
         case "elasticsearch":
-            return elasticsearch.render(TOPICS[topic])
+            return elastic.render(TOPICS[topic])
         case "clickhouse":
             return clickhouse.render(TOPICS[topic], broker=broker)
 

@@ -79,6 +79,10 @@ class Topic:
     order_by: str
     index_pattern: str
     """Elasticsearch's data streams."""
+    rollover_days: int
+    """Elasticsearch begins a new backing index after these at the latest."""
+    kept_days: int
+    """And deletes a backing index so long after it was the newest."""
     fields: tuple[Field, ...]
 
     @property

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from . import clickhouse, elasticsearch, json_schema, markdown
+from . import clickhouse, elastic, json_schema, markdown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -21,7 +21,9 @@ def generated(topics: Iterable[Topic]) -> dict[str, str]:
     for topic in topics:
         files[f"docs/specs/{topic.name}.schema.json"] = json_schema.render(topic)
         files[f"deploy/clickhouse/{topic.table}.sql"] = clickhouse.render(topic)
-        files[f"deploy/elastic/{topic.table}.index-template.json"] = elasticsearch.render(topic)
+        for folder, support in (("elasticsearch", elastic.FULL), ("opensearch", elastic.REDUCED)):
+            for resource in elastic.resources(topic, support):
+                files[f"deploy/elastic/{folder}/{resource.path}.json"] = resource.text
     return files
 
 

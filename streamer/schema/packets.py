@@ -99,6 +99,8 @@ PACKETS = Topic(
     table="packets",
     order_by="toStartOfFiveMinutes(ts), community_id, ts",
     index_pattern="logs-streamer.packet-*",
+    rollover_days=1,
+    kept_days=7,
     fields=(
         *identity("When the kernel saw the packet, in UTC; in a replay, the capture's time."),
         Field(

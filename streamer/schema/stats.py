@@ -71,6 +71,8 @@ STATS = Topic(
     table="stats",
     order_by="agent_id, agent_ephemeral_id, ts",
     index_pattern="metrics-streamer.stats-*",
+    rollover_days=30,
+    kept_days=90,
     fields=(
         *identity("When the counters were read, in UTC."),
         *_fates("packets", "by all hooks together"),

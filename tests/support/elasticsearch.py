@@ -195,14 +195,19 @@ class ElasticsearchServer:
         raise process.failure("did not become ready in time")
 
 
-@pytest.fixture(scope="session")
-def elasticsearch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Elasticsearch]:
-    """One server for the whole run, without security; use indices of your own."""
-    server = ElasticsearchServer(tmp_path_factory.mktemp("elasticsearch"))
+def start_or_skip(server: ElasticsearchServer) -> None:
+    """Starts the server; without Java or the artefacts the test cannot run."""
     try:
         server.start()
     except StreamerError as error:
         server.kill()
         require(False, f"no Elasticsearch: {error} ({error.hint})")
+
+
+@pytest.fixture(scope="session")
+def elasticsearch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Elasticsearch]:
+    """One server for the whole run, without security; use indices of your own."""
+    server = ElasticsearchServer(tmp_path_factory.mktemp("elasticsearch"))
+    start_or_skip(server)
     yield server.client
     server.kill()

@@ -18,7 +18,7 @@ from pybpf.errors import PermissionDenied, PybpfError
 from streamer.cli import main as program
 from streamer.errors import MissingPrivilege, StreamerError
 
-COMMANDS = ["run", "replay", "demo", "config", "doctor", "schema"]
+COMMANDS = ["run", "replay", "demo", "config", "doctor", "schema", "elasticsearch apply"]
 # (typer itself loads pydantic for a command that has a list of values.)
 HEAVY = [
     "aiohttp",
@@ -107,6 +107,9 @@ def test_without_a_command_it_helps(capsys: pytest.CaptureFixture[str]) -> None:
         ("run -i lo --ledger /tmp", "is a directory"),
         ("run", "which interface?"),
         ("run -i absent0", "there is no interface absent0"),
+        ("elasticsearch", "missing command"),
+        ("elasticsearch apply --url a --yes --dry-run", "contradict"),
+        ("elasticsearch apply --url ftp://a --yes", "is no URL"),
         ("replay", "missing argument"),
         ("replay --kafka a:1 --output b c.pcap", "contradict"),
         ("config --config /", "unreadable"),

@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`streamer elasticsearch apply` on a real server, and what may be there already."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.support.elasticsearch import ElasticsearchServer, start_or_skip
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.support.elasticsearch import Elasticsearch
+
+STREAM = "logs-streamer.packet-default"
+TEMPLATE = "_index_template/logs-streamer.packet"
+
+
+@pytest.fixture
+def bare(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Elasticsearch]:
+    """A server that nothing was applied to."""
+    server = ElasticsearchServer(tmp_path_factory.mktemp("elasticsearch"))
+    start_or_skip(server)
+    yield server.client
+    server.kill()
+
+
+def streamer(*arguments: str) -> tuple[int, str]:
+    done = subprocess.run(
+        [sys.executable, "-m", "streamer", "elasticsearch", *arguments],
+        env=os.environ, stdin=subprocess.DEVNULL,
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    return done.returncode, done.stdout + done.stderr
+
+
+def put_together(server: Elasticsearch) -> Any:
+    return (
+        server.get("_index_template")["index_templates"],
+        server.get("_component_template")["component_templates"],
+    )
+
+
+def assert_refused(server: Elasticsearch, *told: str) -> None:
+    before = put_together(server)
+    code, said = streamer("apply", "--url", server.url, "--yes")
+    assert code == 1
+    for words in told:
+        assert words in said
+    assert put_together(server) == before
+
+
+def test_a_server_is_made_ready(bare: Elasticsearch) -> None:
+    at = ("--url", bare.url)
+    code, said = streamer("apply", *at, "--dry-run")
+    assert (code, put_together(bare)) == (0, ([], []))
+    assert f"create     {TEMPLATE}" in said
+    assert streamer("apply", *at)[0] == 2  # nobody to ask
+
+    code, said = streamer("apply", *at, "--yes")
+    assert code == 0, said
+    assert "no constant_keyword" in said
+    assert "no lifecycle policies" in said
+    mine = {"template": {"settings": {"index": {"number_of_replicas": "0"}}}}
+    bare.put("_component_template/logs-streamer.packet@custom", mine)
+
+    before = put_together(bare)
+    code, said = streamer("apply", *at, "--yes")
+    assert (code, put_together(bare)) == (0, before)
+    assert "create" not in said
+    assert "update" not in said
+
+    (made,) = bare.bulk(STREAM, [("1", {"@timestamp": "2026-11-23T10:00:00.123456789Z"})])
+    assert made["status"] == 201
+    assert made["_index"].startswith(f".ds-{STREAM}-")
+    index = bare.get(made["_index"])[made["_index"]]
+    assert index["settings"]["index"]["number_of_replicas"] == "0"
+    assert index["mappings"]["dynamic"] == "false"
+    assert index["mappings"]["properties"]["@timestamp"]["type"] == "date_nanos"
+
+    changed = bare.get("_component_template/logs-streamer.packet@settings")
+    (found,) = changed["component_templates"]
+    found["component_template"]["template"]["settings"]["index"]["refresh_interval"] = "1h"
+    bare.put("_component_template/logs-streamer.packet@settings", found["component_template"])
+    code, said = streamer("apply", *at, "--yes")
+    assert code == 0
+    assert f"POST {STREAM}/_rollover" in said
+    assert put_together(bare) == before
+
+
+def test_what_stands_in_the_way(bare: Elasticsearch) -> None:
+    bare.put(STREAM, {"mappings": {"properties": {"source": {"type": "text"}}}})
+    assert_refused(bare, f"{STREAM} is an index, not a data stream", "_reindex")
+    bare.delete(STREAM)
+
+    bare.put("kept-elsewhere")
+    bare.put(f"kept-elsewhere/_alias/{STREAM}")
+    assert_refused(bare, f"{STREAM} is an alias, not a data stream")
+    bare.delete(f"kept-elsewhere/_alias/{STREAM}")
+
+    bare.put(TEMPLATE, {"index_patterns": ["mine-*"]})
+    assert_refused(bare, f"{TEMPLATE} is there, and not ours")
+    bare.delete(TEMPLATE)
+
+    # a data stream cannot be deleted on this server, so this comes last
+    wrong = {
+        "@timestamp": {"type": "date"},
+        "source": {"properties": {"ip": {"type": "text"}, "port": {"type": "long"}}},
+        "packet": {"type": "keyword"},
+    }
+    foreign = {
+        "index_patterns": ["logs-*"],
+        "priority": 300,
+        "data_stream": {},
+        "template": {"mappings": {"properties": wrong}},
+    }
+    bare.put("_index_template/theirs", foreign)
+    bare.bulk(STREAM, [(None, {"@timestamp": "2026-11-23T10:00:00Z"})])
+    assert_refused(
+        bare,
+        "the index template theirs (priority 300, logs-*) wins over ours (priority 200)",
+        f"the data stream {STREAM} has another mapping: @timestamp is date, expected date_nanos;"
+        " source.ip is text, expected ip",
+        "packet is keyword, expected object",
+    )
+    bare.put("_index_template/theirs", foreign | {"priority": 100})
+    assert_refused(bare, f"the data stream {STREAM} has another mapping")
+
+
+def test_no_server(unused_tcp_port: int) -> None:
+    url = f"http://127.0.0.1:{unused_tcp_port}"
+    code, said = streamer("apply", "--url", url, "--yes")
+    assert (code, said.splitlines()[0]) == (
+        1,
+        f"streamer: no answer from {url}: Connection refused",
+    )
