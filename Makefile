@@ -12,17 +12,24 @@ DEMO_PACKAGES := openjdk-17-jre-headless maven iproute2 iputils-ping curl util-l
 TEST_PACKAGES := bpftool tshark tcpdump iproute2 iputils-ping libcap2-bin util-linux procps prometheus \
 	unzip rsyslog rsyslog-kafka rsyslog-elasticsearch
 
+DEMO_NEEDS := $(STAMPS)/installed $(STAMPS)/demo-packages var/kafka/.complete
 SOURCES := pyproject.toml CMakeLists.txt $(wildcard bpf/*.[ch] cython/*/*.pyx cython/*/*.pxd)
 
-.PHONY: help setup demo test test-unit lint lock clean
+.PHONY: help setup demo demo-keep demo-down test test-unit lint lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(STAMPS)/installed ## everything streamer needs; the program is then .venv/bin/streamer
 
-demo: $(STAMPS)/installed $(STAMPS)/demo-packages var/kafka/.complete ## packets to Kafka to ClickHouse, on real traffic
+demo: $(DEMO_NEEDS) ## packets to Kafka to ClickHouse, on real traffic
 	@$(BIN)/streamer demo
+
+demo-keep: $(DEMO_NEEDS) ## the same, and everything stays to be looked at
+	@$(BIN)/streamer demo --keep
+
+demo-down: ## end what demo-keep left running
+	@$(BIN)/streamer demo --down
 
 test: $(STAMPS)/dev $(STAMPS)/demo-packages $(STAMPS)/test-packages var/kafka/.complete var/elasticsearch/.complete ## all tests
 	$(BIN)/python -m pytest

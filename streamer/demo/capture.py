@@ -32,12 +32,18 @@ class Capture:
         self._folder = folder
         self._ledger = folder / "ledger.json"
         self._process: Process | None = None
+        self._port = 0
+
+    @property
+    def metrics(self) -> str:
+        """The address of its counters, once it was started."""
+        return f"http://{HOST}:{self._port}/metrics"
 
     async def start(self, netns: Path, broker: str) -> None:
-        """Start it; returns when its programs are attached and the broker takes records."""
-        (port,) = free_ports(HOST, 1)
+        """Start it, also again; returns when it is attached and the broker takes records."""
+        (self._port,) = free_ports(HOST, 1)
         configuration = self._folder / "streamer.toml"
-        configuration.write_text(f"[http]\nhost = {json.dumps(HOST)}\nport = {port}\n")
+        configuration.write_text(f"[http]\nhost = {json.dumps(HOST)}\nport = {self._port}\n")
         options = {
             "--config": str(configuration),
             "--interface": LINK,
@@ -53,7 +59,7 @@ class Capture:
             environment={k: v for k, v in os.environ.items() if not k.startswith("STREAMER_")},
         )
         deadline = time.monotonic() + READY_S
-        while not await _is_ready(port):
+        while not await _is_ready(self._port):
             if self._process.returncode is not None:
                 raise self._process.failure(f"ended with status {self._process.returncode}")
             if time.monotonic() > deadline:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
+import os
 import sys
 import time
 from typing import TYPE_CHECKING, Any
@@ -27,9 +28,14 @@ POLL_S = 0.1
 
 
 class ClickHouse:
-    """One ClickHouse in a child process, with its data in `folder`."""
+    """One ClickHouse in a child process, with its data in `folder`.
 
-    def __init__(self, folder: Path) -> None:
+    It runs as this user and reads any file for who may ask it: other users of the machine must not,
+    so what lives for more than a test has a password.
+    """
+
+    def __init__(self, folder: Path, *, password: str = "") -> None:
+        self.password = password  # of the user `default`
         self._folder = folder
         self._process: Process | None = None
         self._client: Client | None = None
@@ -57,8 +63,9 @@ class ClickHouse:
                 str(port),
             ],
             log=self._folder / "clickhouse.log",
+            environment=os.environ | {"CLICKHOUSE_PASSWORD": self.password},
         )
-        self._client = Client(f"http://{HOST}:{port}")
+        self._client = Client(f"http://{HOST}:{port}", password=self.password)
         deadline = time.monotonic() + START_S
         while True:
             try:

@@ -3,13 +3,15 @@
 
 chDB behind the part of ClickHouse's HTTP interface that clients use: POST and GET with `query`,
 `default_format`, `database` and `param_NAME`, errors as ClickHouse words them, and /ping. One
-user, `default`, without a password. Settings in the URL are refused: chDB would keep them for the
-next request. Ends on SIGTERM, with the consumers having left their group.
+user, `default`, with the password of the variable CLICKHOUSE_PASSWORD. Settings in the URL are
+refused: chDB would keep them for the next request. Ends on SIGTERM, with the consumers having left
+their group.
 """
 
 from __future__ import annotations
 
 import base64
+import os
 import re
 import signal
 import sys
@@ -125,7 +127,7 @@ class Requests(BaseHTTPRequestHandler):
 
     def _check(self, statement: str, options: dict[str, str], *, writes: bool) -> None:
         user, password = self._credentials(options)
-        if (user, password) != ("default", ""):
+        if (user, password) != ("default", os.environ.get("CLICKHOUSE_PASSWORD", "")):
             said = "Authentication failed: password is incorrect, or there is no user with such"
             raise Refused(_error(AUTHENTICATION_FAILED, f"{user}: {said} name."))
         if not writes and not statement.lstrip(" \n(").upper().startswith(READS):

@@ -62,11 +62,12 @@ class Network:
             _remove(host.name)
 
 
-def sweep() -> None:
+def sweep() -> list[Path]:
     """Remove what a demo left behind that was killed. Only while no other demo can run."""
-    if FOLDER.is_dir():
-        for path in FOLDER.glob(f"{PREFIX}*"):
-            _remove(path.name)
+    left = sorted(FOLDER.glob(f"{PREFIX}*"))
+    for path in left:
+        _remove(path.name)
+    return left
 
 
 def _remove(name: str) -> None:

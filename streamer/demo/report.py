@@ -77,12 +77,29 @@ async def show(console: Console, database: ClickHouse, ledger: dict[str, Any], r
         ("The busiest conversations", _conversations(await database.query(CONVERSATIONS))),
         ("All packets of one HTTP connection", _connection(await database.query(CONNECTION))),
         ("Packets over time", _over_time(await database.query(OVER_TIME))),
-        ("The ledger", _ledger(ledger, rows)),
     )
     for title, part in parts:
-        console.print()
-        console.print(title, style="bold")
-        console.print(part)
+        _print(console, title, part)
+    show_ledger(console, ledger, rows)
+
+
+def show_ledger(console: Console, ledger: dict[str, Any], rows: int | None) -> None:
+    """Print the ledger alone; rows is None when ClickHouse could not be asked."""
+    _print(console, "The ledger", _ledger(ledger, rows))
+
+
+def shortfall(ledger: dict[str, Any]) -> str | None:
+    """What is missing; None when every packet is accounted for and acknowledged."""
+    lost, undelivered, unaccounted = (ledger[key] for key in ("lost", "undelivered", "unaccounted"))
+    if not (lost or undelivered or unaccounted):
+        return None
+    return f"{lost:,} lost, {undelivered:,} left undelivered, {unaccounted:,} unaccounted for"
+
+
+def _print(console: Console, title: str, part: RenderableType) -> None:
+    console.print()
+    console.print(title, style="bold")
+    console.print(part)
 
 
 def _table(*columns: str) -> Table:
@@ -139,7 +156,7 @@ def _over_time(rows: list[dict[str, Any]]) -> RenderableType:
     return table
 
 
-def _ledger(ledger: dict[str, Any], rows: int) -> RenderableType:
+def _ledger(ledger: dict[str, Any], rows: int | None) -> RenderableType:
     packets, records = ledger["packets"], ledger["records"]
     lines = (
         ("seen by the kernel", packets["seen"]),
@@ -155,7 +172,7 @@ def _ledger(ledger: dict[str, Any], rows: int) -> RenderableType:
     )
     table = _table("", ">packets")
     for label, count in lines:
-        table.add_row(label, f"{count:,}")
+        table.add_row(label, "unknown" if count is None else f"{count:,}")
     style = "bold red" if ledger["unaccounted"] else "bold green"
     return Group(table, Text(f"unaccounted {ledger['unaccounted']:,}", style=style))
 

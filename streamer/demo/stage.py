@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What surrounds a demo: the right to run it, one at a time, and nothing left of it."""
+"""What surrounds a demo: the right to run it, how it is interrupted, and nothing left of it."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
 import os
 import shutil
 import signal
@@ -14,15 +13,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from streamer.demo import network
+from streamer.demo.lock import exclusive
 from streamer.demo.network import PREFIX
-from streamer.errors import MissingPrivilege, StreamerError
+from streamer.demo.progress import Screen
+from streamer.errors import ExitCode, MissingPrivilege, StreamerError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Coroutine, Iterator
     from types import FrameType
     from typing import Any
 
-LOCK = Path("/run/streamer-demo.lock")
+    from rich.console import Console
+
+    from streamer.demo.lock import Lock
+
 CAPABILITIES = {"NET_ADMIN": 12, "SYS_ADMIN": 21, "PERFMON": 38, "BPF": 39}
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 REMOVE_ATTEMPTS = 5
@@ -41,38 +45,32 @@ def require_root() -> None:
         )
 
 
-@contextlib.contextmanager
-def exclusive() -> Iterator[None]:
-    """One demo at a time: two would take each other's remains for leftovers."""
-    while True:
-        descriptor = os.open(LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            holder = os.read(descriptor, 20).decode(errors="replace").strip()
-            os.close(descriptor)
-            whose = f" (process {holder})" if holder else ""
-            raise StreamerError(
-                f"another demo is running{whose}", hint="wait until it has ended"
-            ) from None
-        if _is_still(LOCK, descriptor):
-            break
-        os.close(descriptor)  # removed by its last holder between our two steps
+def on_stage(perform: Callable[[Console, Interrupts, Lock], Coroutine[Any, Any, int]]) -> int:
+    """Let a demo run, alone and on a swept stage; the exit code."""
+    require_root()
+    interrupts = Interrupts()
+    interrupts.catch()
     try:
-        os.truncate(descriptor, 0)
-        os.write(descriptor, f"{os.getpid()}\n".encode())
-        yield
+        with exclusive() as lock:
+            sweep()
+            return asyncio.run(perform(Screen(), interrupts, lock))
+    except (asyncio.CancelledError, StreamerError):
+        # a program that was interrupted may have failed for that reason
+        if not interrupts.happened:
+            raise
+        return ExitCode.INTERRUPTED
     finally:
-        LOCK.unlink(missing_ok=True)
-        os.close(descriptor)
+        interrupts.ignore()
 
 
-def sweep() -> None:
-    """Remove what a killed demo left behind. Its programs died with it."""
-    network.sweep()
+def sweep() -> list[Path]:
+    """Remove what a killed demo left behind, and tell what. Its programs died with it."""
+    removed = network.sweep()
     for path in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
         if not path.is_symlink() and path.is_dir() and path.stat().st_uid == os.geteuid():
             remove(path)
+            removed.append(path)
+    return removed
 
 
 def remove(folder: Path) -> None:
@@ -120,12 +118,3 @@ class Interrupts:
     def _cancel(self) -> None:
         if self._task is not None:
             self._task.cancel()
-
-
-def _is_still(path: Path, descriptor: int) -> bool:
-    try:
-        there = path.stat()
-    except FileNotFoundError:
-        return False
-    ours = os.fstat(descriptor)
-    return (there.st_dev, there.st_ino) == (ours.st_dev, ours.st_ino)

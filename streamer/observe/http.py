@@ -71,6 +71,8 @@ class StatusServer:
             return
         self._runner = runner
         self.port = runner.addresses[0][1]
+        if self._settings.port == 0:  # whoever asked for any port needs to know which
+            log.info("status page", address=f"{self._settings.host}:{self.port}")
 
     async def aclose(self) -> None:
         runner, self._runner, self.port = self._runner, None, None

@@ -3,104 +3,37 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import random
-import re
 import signal
 import subprocess
-import sys
-import tempfile
 import time
-import uuid
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from streamer.demo.kafka import ARTEFACTS
-from streamer.demo.stage import LOCK, SIGNALS
+from streamer.demo.stage import SIGNALS
 from streamer.errors import ExitCode
-from tests.support.requirements import require, skip_unless_others_can_read
+from tests.support.demo import (
+    COMMAND,
+    GONE_S,
+    Demo,
+    counted,
+    gone,
+    remains,
+    require_what_a_demo_needs,
+)
+from tests.support.requirements import skip_unless_others_can_read
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-MARK = "DEMO_TEST_MARK"
-COMMAND = (sys.executable, "-m", "streamer", "demo")
 STEPS = 8
-GONE_S = 10.0
 pytestmark = [pytest.mark.root, pytest.mark.kafka, pytest.mark.slow, pytest.mark.timeout(180)]
-
-
-@dataclass
-class Demo:
-    """A demo in a process group of its own, like a job of a terminal's shell."""
-
-    mark: str = field(default_factory=lambda: uuid.uuid4().hex)
-
-    def __post_init__(self) -> None:
-        self.process = subprocess.Popen(
-            COMMAND,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            process_group=0,
-            env=os.environ | {MARK: self.mark, "COLUMNS": "100"},
-        )
-        self.output = ""
-
-    def read_steps(self, count: int) -> None:
-        """Return when so many steps are done, or at the end."""
-        assert self.process.stdout is not None
-        while self.output.count("✓") < count and (line := self.process.stdout.readline()):
-            self.output += line
-
-    def end(self) -> int:
-        output, _ = self.process.communicate(timeout=120)
-        self.output += output
-        return self.process.returncode
-
-    def interrupt(self, number: signal.Signals = signal.SIGINT) -> None:
-        """As a terminal does: the whole group."""
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.process.pid, number)
-
-    def processes(self) -> list[str]:
-        """Command lines of every living process that descends from the demo."""
-        found = []
-        for folder in Path("/proc").glob("[0-9]*"):
-            with contextlib.suppress(OSError):
-                if f"{MARK}={self.mark}".encode() in (folder / "environ").read_bytes():
-                    found.append((folder / "cmdline").read_bytes().replace(b"\0", b" ").decode())
-        return found
-
-
-def remains() -> set[str]:
-    """What a demo could leave beside processes; what is attached goes with its namespace."""
-    named = Path("/run/netns").glob("streamer-demo-*")
-    folders = Path(tempfile.gettempdir()).glob("streamer-demo-*")
-    return {str(path) for path in (*named, *folders, LOCK) if path.exists()} | {
-        str(path) for path in Path("/sys/class/net").iterdir()
-    }
-
-
-def gone(demo: Demo, before: set[str]) -> None:
-    """Nothing of the demo is left."""
-    deadline = time.monotonic() + GONE_S
-    while (left := demo.processes()) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert left == []
-    assert remains() - before == set()
 
 
 @pytest.fixture(autouse=True)
 def _requirements() -> None:
-    require(os.geteuid() == 0, "the demo needs root")
-    artefacts = Path(os.environ.get("STREAMER_KAFKA_LIBS", ARTEFACTS))
-    require(any(artefacts.glob("*.jar")), "no Kafka artefacts: make var/kafka/.complete")
+    require_what_a_demo_needs()
 
 
 @pytest.fixture
@@ -124,10 +57,7 @@ def test_it_shows_packets_and_a_closed_ledger() -> None:
     for title in ("busiest conversations", "one HTTP connection", "over time", "The ledger"):
         assert title in demo.output
     assert demo.output.rstrip().endswith("unaccounted 0")
-    counts = {
-        label: int(count.replace(",", ""))
-        for label, count in re.findall(r"^(\w[\w' :]+?)\s{2,}([\d,]+)\s*$", demo.output, re.M)
-    }
+    counts = counted(demo.output)
     assert counts["seen by the kernel"] == counts["read by ClickHouse"] > 2000
     assert demo.output.count("192.0.2.1:") > 5
     assert demo.output.count("[2001:db8::1]:") > 2
@@ -168,7 +98,7 @@ def test_two_at_once_and_the_remains_of_a_killed_one(demo: Demo) -> None:
     deadline = time.monotonic() + GONE_S
     while demo.processes() and time.monotonic() < deadline:
         time.sleep(0.05)
-    assert demo.processes() == []  # they die with it
+    assert demo.processes() == {}  # they die with it
     third = Demo()
     third.read_steps(1)
     third.interrupt()

@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One demo at a time; signals that cancel, and then wait for the cleaning up."""
+"""What is swept, and signals that cancel and then wait for the cleaning up."""
 
 from __future__ import annotations
 
 import asyncio
-import os
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -57,33 +56,6 @@ except asyncio.CancelledError:
 """
 
 
-@pytest.fixture
-def lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    path = tmp_path / "lock"
-    monkeypatch.setattr(stage, "LOCK", path)
-    return path
-
-
-def test_a_second_one_is_told_who_holds_the_stage(lock: Path) -> None:
-    with stage.exclusive():
-        assert lock.read_text().strip() == str(os.getpid())
-        with (
-            pytest.raises(StreamerError, match=rf"another demo is running \(process {os.getpid()}"),
-            stage.exclusive(),
-        ):
-            pass
-    assert not lock.exists()
-    with stage.exclusive():
-        pass
-
-
-def test_a_lock_file_without_a_holder_is_no_lock(lock: Path) -> None:
-    lock.write_text("12345\n")
-    with stage.exclusive():
-        assert lock.read_text().strip() == str(os.getpid())
-    assert not lock.exists()
-
-
 def test_folders_of_others_are_not_swept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tempfile.gettempdir", lambda: str(tmp_path))
     monkeypatch.setattr("streamer.demo.network.FOLDER", tmp_path / "no namespaces")
@@ -92,7 +64,7 @@ def test_folders_of_others_are_not_swept(tmp_path: Path, monkeypatch: pytest.Mon
     (tmp_path / "streamer-demo-link").symlink_to(tmp_path / "elsewhere")
     (tmp_path / "streamer-demo-old/kafka").mkdir(parents=True)
     (tmp_path / "other").mkdir()
-    stage.sweep()
+    assert stage.sweep() == [tmp_path / "streamer-demo-old"]
     assert sorted(p.name for p in tmp_path.iterdir()) == [
         "elsewhere",
         "other",

@@ -99,6 +99,14 @@ async def test_a_taken_port_is_a_warning() -> None:
     assert line["address"] == f"127.0.0.1:{port}"
 
 
+@pytest.mark.usefixtures("restored_logging")
+async def test_a_port_that_was_not_asked_for_is_told() -> None:
+    said = io.StringIO()
+    logs.configure(LogSettings(), stream=said)
+    async with listening(HttpSettings(port=0)) as server:
+        assert json.loads(said.getvalue())["address"] == f"127.0.0.1:{server.port}"
+
+
 async def test_off() -> None:
     async with listening(HttpSettings(enabled=False)) as server:
         assert server.port is None
