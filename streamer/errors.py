@@ -102,3 +102,7 @@ class CaptureError(StreamerError):
 
 class DeliveryError(StreamerError):
     """Events can't be handed on, in a way that waiting will not mend."""
+
+
+class ReadError(StreamerError):
+    """Events can't be read from Kafka."""

@@ -74,6 +74,8 @@ class Topic:
     name: str
     title: str
     description: str
+    record: str
+    """Name of the class that one record is in Python."""
     table: str
     """ClickHouse's table."""
     order_by: str

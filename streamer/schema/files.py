@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from . import clickhouse, elastic, json_schema, markdown
+from . import clickhouse, elastic, json_schema, markdown, typed_events
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 def generated(topics: Iterable[Topic]) -> dict[str, str]:
     """Text of each file by its path in the repository."""
     topics = tuple(topics)
-    files = {"docs/specs/events.md": markdown.render(topics)}
+    files = {
+        "docs/specs/events.md": markdown.render(topics),
+        "streamer/consume/events.py": typed_events.render(topics),
+    }
     for topic in topics:
         files[f"docs/specs/{topic.name}.schema.json"] = json_schema.render(topic)
         files[f"deploy/clickhouse/{topic.table}.sql"] = clickhouse.render(topic)

@@ -96,6 +96,7 @@ PACKETS = Topic(
     name="packets.v1",
     title="Packets",
     description="One record for each packet that a hook saw.",
+    record="Packet",
     table="packets",
     order_by="toStartOfFiveMinutes(ts), community_id, ts",
     index_pattern="logs-streamer.packet-*",

@@ -68,6 +68,7 @@ STATS = Topic(
     name="stats.v1",
     title="Statistics",
     description="The ledger: what became of every packet and record, since the start of a run.",
+    record="Stats",
     table="stats",
     order_by="agent_id, agent_ephemeral_id, ts",
     index_pattern="metrics-streamer.stats-*",
