@@ -147,15 +147,16 @@ def _detach(log: Path) -> None:
 
 async def _end(parts: Parts, rows_before: int) -> Result:
     """End the capture in good order, and wait until ClickHouse has read what it sent."""
+    ledger = rows = trouble = None
     try:
         ledger = await parts.capture.stop()
-    except (StreamerError, OSError) as error:
-        return Result(trouble=str(error))
-    acknowledged: int = ledger["records"]["acknowledged"]
-    try:
-        rows = await parts.database.wait_for_rows(TABLE, rows_before + acknowledged, READ_S)
-    except (StreamerError, OSError) as error:
-        return Result(ledger, trouble=str(error))
-    rows -= rows_before
-    missing = f"{acknowledged:,} events were acknowledged, ClickHouse has read {rows:,}"
-    return Result(ledger, rows, trouble=missing if rows < acknowledged else None)
+        acknowledged: int = ledger["records"]["acknowledged"]
+        in_all = await parts.database.wait_for_rows(TABLE, rows_before + acknowledged, READ_S)
+        rows = in_all - rows_before
+        if rows < acknowledged:
+            trouble = f"{acknowledged:,} events were acknowledged, ClickHouse has read {rows:,}"
+    except StreamerError as error:
+        trouble = error.message
+    except OSError as error:
+        trouble = f"{error.filename}: {error.strerror}"
+    return Result(ledger, rows, trouble)
