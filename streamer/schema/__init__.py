@@ -35,7 +35,7 @@ def render(
         case "elasticsearch":
             return elastic.render(TOPICS[topic])
         case "clickhouse":
-            return clickhouse.render(TOPICS[topic], broker=broker)
+            return clickhouse.render(TOPICS[topic], clickhouse.Layout(broker=broker))
 
 
 def constants(topic: str = PACKETS.name) -> tuple[bytes, bytes]:

@@ -1,94 +1,140 @@
 # SPDX-License-Identifier: Apache-2.0
-"""ClickHouse's tables for a topic: read from Kafka, parsed once, stored.
+"""ClickHouse's tables for a topic: read from Kafka, parsed once, stored without duplicates.
 
-The Kafka table has one String column and the view takes all fields out of it with a single
-JSONExtract: several times faster than a column per field. Under that format nothing fails, a bad
-value becomes its type's default in silence; so what is no JSON object, or has no time, goes to a
-table of its own with its place in the topic.
+The consumer (`…_kafka`) has one String column; one view (`…_parser`) takes all fields out of it and
+says what is wrong with a record; `…_parsed` keeps nothing and hands on, good records to the table,
+bad ones with their reason and place to `…_rejected`. One view on the consumer, and the last that is
+created: records are never read while part of the way is missing.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from .common import TIMESTAMP
+from . import clickhouse_rollups as rollups
+from .clickhouse_columns import column_type, columns, faults, quoted, tuple_type, value
+from .clickhouse_functions import functions
+from .clickhouse_layout import BROKER, DATABASE, VERSION, Layout
 
 if TYPE_CHECKING:
-    from .field import Field, Topic
+    from .field import Topic
 
-DATABASE = "streamer"
-BROKER = "localhost:9092"
+__all__ = ["BROKER", "DATABASE", "VERSION", "Layout", "column_type", "render", "statements"]
+
+PLACE = ("`topic` LowCardinality(String)", "`partition` UInt64", "`offset` UInt64")
 
 
-def render(topic: Topic, *, broker: str = BROKER) -> str:
-    """The statements; the brokers' addresses are their one variable."""
-    return "\n".join(
+def render(topic: Topic, layout: Layout | None = None) -> str:
+    """All statements, in the order in which they are to run."""
+    layout = layout or Layout()
+    parts = [
+        _head(topic, layout),
+        f"CREATE DATABASE IF NOT EXISTS {layout.database}{layout.on_cluster};\n",
+        *([functions(layout.on_cluster)] if topic.rolled_up else []),
+        target(topic, layout),
+        rejected(topic, layout),
+        *([rollups.tables(layout)] if topic.rolled_up else []),
+        parsed(topic, layout),
+        writers(topic, layout),
+        *([rollups.views(layout)] if topic.rolled_up else []),
+        source(topic, layout),
+        parser(topic, layout),
+    ]
+    return "\n".join(parts)
+
+
+def comment(topic: Topic) -> str:
+    """What the table says of itself, by which its version is known."""
+    return f"streamer {topic.name}, tables of version {VERSION}"
+
+
+def target(topic: Topic, layout: Layout) -> str:
+    """The table that is queried."""
+    made = layout.table(
+        topic.table,
+        columns(topic),
+        engine="ReplacingMergeTree",
+        partition="toMonday(ts)",
+        order=topic.order_by,
+        comment=comment(topic),
+        shard_key=topic.shard_key,
+    )
+    return f"""\
+-- The identity (agent_id, agent_ephemeral_id, event_sequence) ends the sort key: an event that was
+-- delivered twice is one row after a merge, and with FINAL at once. What a record does not have is
+-- zero or empty; addresses of both families are IPv6 (IPv4 mapped). Nothing is ever deleted; to
+-- keep 15 days: ALTER TABLE {layout.local(topic.table)}{layout.on_cluster}
+--     MODIFY TTL toDateTime(ts) + INTERVAL 15 DAY SETTINGS ttl_only_drop_parts = 1;
+{made}"""
+
+
+def rejected(topic: Topic, layout: Layout) -> str:
+    """The table of the records that could not be read."""
+    made = layout.table(
+        f"{topic.table}_rejected",
         (
-            f"-- SPDX-License-Identifier: Apache-2.0\n-- {topic.name} from Kafka into ClickHouse."
-            f" Generated: streamer schema clickhouse --topic {topic.name} --broker HOST:PORT",
-            "",
-            f"CREATE DATABASE IF NOT EXISTS {DATABASE};",
-            "",
-            target(topic),
-            dead_letters(topic),
-            source(topic, broker=broker),
-            writers(topic),
+            "`received` DateTime DEFAULT now()",
+            *PLACE,
+            "`reason` LowCardinality(String)",
+            "`record` String CODEC(ZSTD(1))",
+        ),
+        engine="ReplacingMergeTree",
+        order="topic, partition, offset, cityHash64(record)",
+        shard_key="cityHash64(topic, partition, offset)",
+    )
+    return f"""\
+-- Records that do not fit, with the first reason found; empty when all is well.
+-- (The consumer itself passes over records without a value.)
+{made}"""
+
+
+def parsed(topic: Topic, layout: Layout) -> str:
+    """What every record passes through."""
+    rows = ",\n".join(
+        (
+            *(f"    `{field.column_name}` {column_type(field)}" for field in topic.varying),
+            *(f"    {column}" for column in (*PLACE, "`reason` String", "`record` String")),
         )
     )
-
-
-def target(topic: Topic) -> str:
-    """The table that is queried."""
-    columns = ",\n".join(
-        f"    `{field.column_name}` {column_type(field)}{_default(field)}"
-        f" COMMENT {quoted(field.name)} {_codec(field)}"
-        for field in topic.fields
-    )
     return f"""\
--- What a record does not have is zero or empty; addresses of both families are IPv6 (IPv4 mapped:
--- 10.0.0.0/8 is isIPAddressInRange(toString(source_ip), '::ffff:10.0.0.0/104')).
--- Nothing is ever deleted; to keep 15 days:
--- ALTER TABLE {DATABASE}.{topic.table} MODIFY TTL toDateTime(ts) + INTERVAL 15 DAY;
-CREATE TABLE IF NOT EXISTS {DATABASE}.{topic.table}
+CREATE TABLE IF NOT EXISTS {layout.name(topic.table)}_parsed{layout.on_cluster}
 (
-{columns}
+{rows}
 )
-ENGINE = MergeTree
-PARTITION BY toYYYYMM(ts)
-ORDER BY ({topic.order_by});
+ENGINE = Null;
 """
 
 
-def dead_letters(topic: Topic) -> str:
-    """The table of the records that could not be read."""
+def writers(topic: Topic, layout: Layout) -> str:
+    """The views that put parsed records into the tables."""
+    table = layout.name(topic.table)
+    names = ", ".join(f"`{field.column_name}`" for field in topic.varying)
     return f"""\
--- Records that are no JSON object or have no {TIMESTAMP}; empty when all is well.
--- (The consumer itself passes over records without a value.)
-CREATE TABLE IF NOT EXISTS {DATABASE}.{topic.table}_rejected
-(
-    `received` DateTime DEFAULT now(),
-    `topic` LowCardinality(String),
-    `partition` UInt64,
-    `offset` UInt64,
-    `record` String CODEC(ZSTD(1))
-)
-ENGINE = MergeTree
-ORDER BY (topic, partition, offset);
-"""
+CREATE MATERIALIZED VIEW IF NOT EXISTS {table}_writer{layout.on_cluster} TO {table} AS
+SELECT {names}
+FROM {table}_parsed
+WHERE reason = '';
+
+CREATE MATERIALIZED VIEW IF NOT EXISTS {table}_rejected_writer{layout.on_cluster}
+TO {table}_rejected AS
+SELECT topic, partition, offset, reason, record
+FROM {table}_parsed
+WHERE reason != '';
+"""  # noqa: S608 -- the names are our own
 
 
-def source(topic: Topic, *, broker: str) -> str:
+def source(topic: Topic, layout: Layout) -> str:
     """The table that is the Kafka consumer."""
     return f"""\
-CREATE TABLE IF NOT EXISTS {DATABASE}.{topic.table}_kafka
+CREATE TABLE IF NOT EXISTS {layout.name(topic.table)}_kafka{layout.on_cluster}
 (
     `record` String
 )
 ENGINE = Kafka
 SETTINGS
-    kafka_broker_list = {quoted(broker)},
+    kafka_broker_list = {quoted(layout.broker)},
     kafka_topic_list = {quoted(topic.name)},
-    kafka_group_name = {quoted(f"clickhouse-{topic.table}")},
+    kafka_group_name = {quoted(layout.group(topic.table))},
     kafka_format = 'RawBLOB',
     kafka_max_block_size = 262144,
     kafka_poll_max_batch_size = 65536,
@@ -96,34 +142,32 @@ SETTINGS
 """
 
 
-def writers(topic: Topic) -> str:
-    """The views that move records from the consumer into the tables."""
-    columns = ",\n".join(
-        f"    {_expression(field)} AS `{field.column_name}`"
-        for field in topic.varying
-        if field.name != TIMESTAMP
+def parser(topic: Topic, layout: Layout) -> str:
+    """The view that takes records apart; with it, reading begins."""
+    table = layout.name(topic.table)
+    values = "".join(f"    {value(field)} AS `{field.column_name}`,\n" for field in topic.varying)
+    found = "".join(
+        f"        {condition}, {quoted(reason)},\n" for condition, reason in faults(topic)
     )
-    table = f"{DATABASE}.{topic.table}"
     return f"""\
-CREATE MATERIALIZED VIEW IF NOT EXISTS {table}_writer TO {table} AS
+CREATE MATERIALIZED VIEW IF NOT EXISTS {table}_parser{layout.on_cluster} TO {table}_parsed AS
 WITH
     JSONExtract(record, {quoted(tuple_type(topic))}) AS parsed,
-    parseDateTime64BestEffortOrZero(parsed.`{TIMESTAMP}`, 9, 'UTC') AS time
+    multiIf(
+{found}        ''
+    ) AS fault
 SELECT
-    time AS `{topic.field(TIMESTAMP).column_name}`,
-{columns}
-FROM {table}_kafka
-WHERE JSONType(record) = 'Object' AND time != 0;
-
-CREATE MATERIALIZED VIEW IF NOT EXISTS {table}_rejected_writer TO {table}_rejected AS
-SELECT
-    _topic AS topic,
+{values}    _topic AS topic,
     _partition AS partition,
     _offset AS offset,
+    multiIf(
+        fault = '', '',
+        NOT isValidJSON(record), 'not JSON',
+        JSONType(record) != 'Object', 'not a JSON object',
+        fault
+    ) AS reason,
     record
-FROM {table}_kafka
-WHERE JSONType(record) != 'Object'
-    OR parseDateTime64BestEffortOrZero(JSONExtractString(record, '{TIMESTAMP}'), 9, 'UTC') = 0;
+FROM {table}_kafka;
 """  # noqa: S608 -- the names are our own
 
 
@@ -133,82 +177,12 @@ def statements(script: str) -> list[str]:
     return [part.strip() for part in "".join(f"{line}\n" for line in lines).split(";\n")][:-1]
 
 
-def tuple_type(topic: Topic) -> str:
-    """The type that takes a whole record apart."""
-    tree: dict[str, Any] = {}
-    for field in topic.varying:
-        node = tree
-        for name in field.path[:-1]:
-            node = node.setdefault(name, {})
-        node[field.path[-1]] = _parsed_type(field)
-    return _tuple(tree)
-
-
-def column_type(field: Field) -> str:
-    """The type of the field's column."""
-    match field.type:
-        case "keyword":
-            one = "String" if field.plain else "LowCardinality(String)"
-        case "ip":
-            one = "IPv6"
-        case "date_nanos":
-            one = "DateTime64(9, 'UTC')"
-        case "boolean":
-            one = "Bool"
-        case "counts":
-            one = f"Map(LowCardinality(String), {_integer(field)})"
-        case _:
-            one = _integer(field)
-    return f"Array({one})" if field.many else one
-
-
-def quoted(text: str) -> str:
-    """A string literal."""
-    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
-
-
-def _tuple(tree: dict[str, Any]) -> str:
-    members = (
-        f"`{name}` {_tuple(node) if isinstance(node, dict) else node}"
-        for name, node in tree.items()
+def _head(topic: Topic, layout: Layout) -> str:
+    if layout.clustered:
+        how = "Generated: python -m streamer.schema. The servers' macros: cluster, shard, replica"
+    else:
+        how = f"Generated: streamer schema clickhouse --topic {topic.name} --broker HOST:PORT"
+    return (
+        f"-- SPDX-License-Identifier: Apache-2.0\n-- {topic.name} from Kafka into ClickHouse"
+        f" {'(a cluster; 24.10 or newer)' if layout.clustered else '(24.10 or newer)'}.\n-- {how}\n"
     )
-    return f"Tuple({', '.join(members)})"
-
-
-def _integer(field: Field) -> str:
-    return f"{'Int' if field.signed else 'UInt'}{field.bits}"
-
-
-def _parsed_type(field: Field) -> str:
-    # Parsing into LowCardinality is slow, and the view converts it for nothing; the time is
-    # parsed apart, since a session's settings decide which formats JSONExtract understands.
-    match field.type:
-        case "keyword" | "date_nanos":
-            one = "String"
-        case "counts":
-            one = f"Map(String, {_integer(field)})"
-        case _:
-            return column_type(field)
-    return f"Array({one})" if field.many else one
-
-
-def _expression(field: Field) -> str:
-    value = "parsed." + ".".join(f"`{name}`" for name in field.path)
-    if field.default:
-        value = f"if({value} = 0, {field.default}, {value})"
-    return value
-
-
-def _default(field: Field) -> str:
-    if field.constant is None:
-        return ""
-    if isinstance(field.constant, str):
-        return f" DEFAULT {quoted(field.constant)}"
-    return f" DEFAULT [{', '.join(quoted(value) for value in field.constant)}]"
-
-
-def _codec(field: Field) -> str:
-    if not field.delta:
-        return "CODEC(ZSTD(1))"
-    size = 8 if field.type == "date_nanos" else field.bits // 8
-    return f"CODEC(Delta({size}), ZSTD(1))"

@@ -79,6 +79,10 @@ class Topic:
     table: str
     """ClickHouse's table."""
     order_by: str
+    shard_key: str
+    """By what ClickHouse spreads it over a cluster: the same for each delivery of an event."""
+    rolled_up: bool
+    """ClickHouse keeps sums of it by minute and hour."""
     index_pattern: str
     """Elasticsearch's data streams."""
     rollover_days: int

@@ -24,6 +24,9 @@ def generated(topics: Iterable[Topic]) -> dict[str, str]:
     for topic in topics:
         files[f"docs/specs/{topic.name}.schema.json"] = json_schema.render(topic)
         files[f"deploy/clickhouse/{topic.table}.sql"] = clickhouse.render(topic)
+        files[f"deploy/clickhouse/cluster/{topic.table}.sql"] = clickhouse.render(
+            topic, clickhouse.Layout(clustered=True)
+        )
         for folder, support in (("elasticsearch", elastic.FULL), ("opensearch", elastic.REDUCED)):
             for resource in elastic.resources(topic, support):
                 files[f"deploy/elastic/{folder}/{resource.path}.json"] = resource.text

@@ -98,7 +98,11 @@ PACKETS = Topic(
     description="One record for each packet that a hook saw.",
     record="Packet",
     table="packets",
-    order_by="toStartOfFiveMinutes(ts), community_id, ts",
+    order_by=(
+        "toStartOfFiveMinutes(ts), community_id, ts, agent_id, agent_ephemeral_id, event_sequence"
+    ),
+    shard_key="cityHash64(community_id)",
+    rolled_up=True,
     index_pattern="logs-streamer.packet-*",
     rollover_days=1,
     kept_days=7,
