@@ -21,6 +21,7 @@ from streamer.cli.options import EXIT_CODES
 from streamer.cli.replay import replay
 from streamer.cli.run import run
 from streamer.cli.schema import schema
+from streamer.cli.tail import tail
 from streamer.errors import ExitCode, StreamerError
 
 app = typer.Typer(
@@ -45,7 +46,7 @@ def _quiet_when_unread(command: Callable[..., None]) -> Callable[..., None]:
     return wrapped
 
 
-for command in (run, replay, demo, config, doctor, schema):
+for command in (run, tail, replay, demo, config, doctor, schema):
     help_text = f"{inspect.getdoc(command)}\n\n{EXIT_CODES}"
     app.command(help=help_text)(_quiet_when_unread(command))
 
@@ -80,6 +81,7 @@ def _streamer(
     streamer demo                                  see it work on real traffic
     streamer doctor -i eth0 --kafka broker:9092    will it work here?
     streamer run -i eth0 --kafka broker:9092       capture until stopped
+    streamer tail --kafka broker:9092              the events as they come
     streamer replay capture.pcap | head            a capture file's events
     """
     del version

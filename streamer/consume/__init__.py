@@ -10,6 +10,8 @@ from streamer.consume.events import Packet, Stats
 from streamer.consume.iterator import Events
 from streamer.consume.rejected import Rejected
 from streamer.consume.start import Start
+from streamer.consume.stream import Source
+from streamer.consume.tables import Tables
 from streamer.schema import PACKETS, STATS
 
 if TYPE_CHECKING:
@@ -25,6 +27,7 @@ __all__ = [
     "Rejected",
     "Start",
     "Stats",
+    "Tables",
     "packets",
     "stats",
 ]
@@ -51,16 +54,7 @@ def packets(
     `where` is a filter as of `streamer tail`. Records that are no packet events are left out,
     counted in `rejected` and given to `on_rejected`.
     """
-    return Events(
-        kafka,
-        Packet,
-        PACKETS,
-        topic=topic,
-        group=group,
-        start=start,
-        where=where,
-        on_rejected=on_rejected,
-    )
+    return Events(Source(kafka, Packet, PACKETS, topic, group, start, where, on_rejected))
 
 
 def stats(
@@ -73,13 +67,4 @@ def stats(
     on_rejected: Callable[[Rejected], None] | None = None,
 ) -> Events[Stats]:
     """The statistics of a topic: the ledger, every few seconds; options as for `packets`."""
-    return Events(
-        kafka,
-        Stats,
-        STATS,
-        topic=topic,
-        group=group,
-        start=start,
-        where=where,
-        on_rejected=on_rejected,
-    )
+    return Events(Source(kafka, Stats, STATS, topic, group, start, where, on_rejected))

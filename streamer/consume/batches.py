@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from streamer.consume.stream import E, Stream
+from streamer.consume.stream import E, Source, Stream
 
 if TYPE_CHECKING:
     from aiokafka import ConsumerRecord
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 class Batches(Stream[E]):
     """A batch counts as processed when the next one is asked for."""
 
-    def __init__(self, *arguments: Any, **options: Any) -> None:
-        super().__init__(*arguments, **options)
+    def __init__(self, source: Source[E]) -> None:
+        super().__init__(source)
         self._given: dict[int, int] = {}
 
     async def batch(self, most: int, timeout_s: float) -> list[Pair[E]]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from streamer.consume.stream import E, Stream
+from streamer.consume.stream import E, Source, Stream
+from streamer.consume.tables import Tables
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,10 +26,18 @@ class Events(Stream[E]):
     again.
     """
 
-    def __init__(self, *arguments: Any, **options: Any) -> None:
-        super().__init__(*arguments, **options)
+    def __init__(self, source: Source[E]) -> None:
+        super().__init__(source)
+        self._source = source
         self._pending: Iterator[E] = iter(())
         self._given: tuple[int, int] | None = None  # partition and next offset of the last one
+
+    def tables(self, *, rows: int = 10_000, wait_s: float = 1.0) -> Tables[E]:
+        """The same events as Arrow tables (pyarrow), in place of one by one.
+
+        A table has at most `rows` rows, and fewer if no more came within `wait_s`; never none.
+        """
+        return Tables(self._source, rows=rows, wait_s=wait_s)
 
     def __aiter__(self) -> Self:
         return self

@@ -58,7 +58,7 @@ class Reader:
         self._on_revoked = on_revoked
         self._on_assigned = on_assigned
         self._consumer: AIOKafkaConsumer | None = None
-        self._whole = False
+        self._begun: dict[int, int] = {}  # where reading began, if that was for us to choose
         self._next: dict[int, int] = {}  # without a group: where each partition goes on
 
     async def start(self) -> None:
@@ -82,9 +82,13 @@ class Reader:
     async def aclose(self) -> None:
         """Leave the group, if there is one, and disconnect."""
         if self._consumer is not None:
-            self._whole = self.whole
             consumer, self._consumer = self._consumer, None
             await consumer.stop()
+
+    @property
+    def is_open(self) -> bool:
+        """Between `start` and `aclose`."""
+        return self._consumer is not None
 
     @property
     def consumer(self) -> AIOKafkaConsumer:
@@ -99,10 +103,18 @@ class Reader:
 
     @property
     def whole(self) -> bool:
-        """Whether every partition of the topic is read by us; once closed, whether it was so."""
-        if self._consumer is None:
-            return self._whole
+        """Whether every partition of the topic is read by us."""
         return self.partitions == (self.consumer.partitions_for_topic(self.topic) or set())
+
+    def ends_at(self, seen: Mapping[int, int]) -> bool:
+        """Whether these next offsets are the ends of all our partitions, as far as we know."""
+        for place in self.consumer.assignment():
+            end = self.consumer.highwater(place)
+            # Where neither is known, the group's place is the end: nothing has come.
+            at = seen.get(place.partition, self._begun.get(place.partition, end))
+            if end is None or at is None or at < end:
+                return False
+        return True
 
     async def poll(self, most: int, timeout_s: float) -> list[list[ConsumerRecord[Any, Any]]]:
         """Some records by partition, in order; nothing if none came in time."""
@@ -200,7 +212,7 @@ class Reader:
         self.consumer.assign(places)
         for place, offset in offsets.items():
             self.consumer.seek(place, offset)
-            self._next[place.partition] = offset
+            self._begun[place.partition] = self._next[place.partition] = offset
         self._on_assigned()
 
     async def _begin(self) -> None:
@@ -213,6 +225,7 @@ class Reader:
         offsets = await self._offsets(lacking, start)
         for place, offset in offsets.items():
             self.consumer.seek(place, offset)
+            self._begun[place.partition] = offset
         # Kept at once, so that whoever dies before the first event goes on from here.
         await self.commit({place.partition: offset for place, offset in offsets.items()})
 
@@ -279,6 +292,7 @@ class Reader:
 
     def assigned(self) -> None:
         """The group has given us partitions."""
+        self._begun.clear()
         self._on_assigned()
 
 

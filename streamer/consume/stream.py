@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import msgspec
@@ -33,35 +34,39 @@ E = TypeVar("E", bound=Event)
 COMMIT_EVERY_S = 5.0
 
 
+@dataclass(frozen=True, slots=True)
+class Source(Generic[E]):
+    """What is to be read, and how."""
+
+    kafka: str | KafkaSettings
+    record: type[E]
+    table: TopicTable
+    topic: str
+    group: str | None = None
+    start: Start = "now"
+    where: str | None = None
+    on_rejected: Callable[[Rejected], None] | None = None
+
+
 class Stream(Generic[E]):
     """What the ways to read have in common; they differ in how events are handed out."""
 
-    def __init__(
-        self,
-        kafka: str | KafkaSettings,
-        record: type[E],
-        table: TopicTable,
-        *,
-        topic: str,
-        group: str | None,
-        start: Start,
-        where: str | None,
-        on_rejected: Callable[[Rejected], None] | None,
-    ) -> None:
-        if isinstance(kafka, str):
-            kafka = KafkaSettings(bootstrap_servers=kafka)
+    def __init__(self, source: Source[E]) -> None:
+        kafka, where = source.kafka, source.where
         self._reader = Reader(
-            kafka,
-            topic,
-            start=checked(start),
-            group=group,
+            KafkaSettings(bootstrap_servers=kafka) if isinstance(kafka, str) else kafka,
+            source.topic,
+            start=checked(source.start),
+            group=source.group,
             on_revoked=self._revoked,
             on_assigned=self._assigned,
         )
-        self._decode = msgspec.json.Decoder(record).decode
-        self._where = None if where is None else compile_filter(where, table)
-        self._rejects = Rejects(on_rejected)
+        self._decode = msgspec.json.Decoder(source.record).decode
+        self._where = None if where is None else compile_filter(where, source.table)
+        self._rejects = Rejects(source.on_rejected)
         self._sequences = Sequences()
+        self._seen: dict[int, int] = {}  # by partition: the offset after the last decoded record
+        self._missing: int | None = None
         self._processed: dict[int, int] = {}  # by partition: where to go on after a restart
         self._committed_at_s = 0.0
 
@@ -81,6 +86,7 @@ class Stream(Generic[E]):
                 self._finish()
             await self.commit()
         finally:
+            self._measure()
             await self._reader.aclose()
 
     @property
@@ -97,11 +103,12 @@ class Stream(Generic[E]):
     def missing(self) -> int | None:
         """Events that should have come by their sequence and have not.
 
-        While events flow, those on their way in other partitions are among them; it is exact when
-        the topic is read to its end. None: this member of the group does not read all partitions,
-        so it can't know.
+        It is of the last time that all was read that Kafka had; some of them may have been on
+        their way to Kafka then. None: there was no such time yet, or this member of a group does
+        not read all partitions, so it can't know.
         """
-        return self._sequences.missing if self._reader.whole else None
+        self._measure()
+        return self._missing
 
     @property
     def expired(self) -> int:
@@ -120,10 +127,20 @@ class Stream(Generic[E]):
 
     async def _commit_in_time(self) -> None:
         if asyncio.get_running_loop().time() - self._committed_at_s >= COMMIT_EVERY_S:
+            self._measure()
             await self.commit()
+
+    def _measure(self) -> None:
+        if not self._reader.is_open:
+            return
+        if not self._reader.whole:
+            self._missing = None
+        elif self._reader.ends_at(self._seen):
+            self._missing = self._sequences.missing
 
     def _event(self, record: ConsumerRecord[Any, Any]) -> E | None:
         """The record's event; None for one that is not to be handed out."""
+        self._seen[record.partition] = record.offset + 1
         value = record.value
         if value is None:
             self._rejects.add(record, "empty", "it has no value")
@@ -153,3 +170,4 @@ class Stream(Generic[E]):
 
     def _assigned(self) -> None:
         self._sequences.restart()
+        self._seen.clear()

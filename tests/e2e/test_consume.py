@@ -160,7 +160,6 @@ async def test_a_group_goes_on_where_it_was(servers: str, topic: str) -> None:
         await fail_at_the_hundredth()
     async with packets(servers, topic=topic, group=topic) as events:
         second = await take(events, 50)
-        assert first[-1] in second
         assert not set(first[:-1]) & set(second)
     # left without an exception: the fiftieth counts as processed
     async with packets(servers, topic=topic, group=topic) as events:

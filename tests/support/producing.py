@@ -16,7 +16,7 @@ BEGINNING = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
 TIMEOUT_S = 30
 
 
-def document(sequence: int, run: str = "run", **fields: dict[str, Any]) -> dict[str, Any]:
+def document(sequence: int, run: str = "run", /, **fields: dict[str, Any]) -> dict[str, Any]:
     """A packet event of a TCP segment; `fields` go over its objects."""
     time = BEGINNING + timedelta(milliseconds=sequence)
     whole: dict[str, Any] = {

@@ -39,10 +39,12 @@ class Record(NamedTuple):
         return found
 
 
-def make_topic(servers: str, topic: str, partitions: int) -> None:
+def make_topic(
+    servers: str, topic: str, partitions: int, config: dict[str, str] | None = None
+) -> None:
     """Create a topic, and wait until it is there."""
     client = AdminClient({"bootstrap.servers": servers})
-    (made,) = client.create_topics([NewTopic(topic, partitions, 1)]).values()
+    (made,) = client.create_topics([NewTopic(topic, partitions, 1, config=config or {})]).values()
     made.result(TIMEOUT_S)
 
 

@@ -18,7 +18,7 @@ from pybpf.errors import PermissionDenied, PybpfError
 from streamer.cli import main as program
 from streamer.errors import MissingPrivilege, StreamerError
 
-COMMANDS = ["run", "replay", "demo", "config", "doctor", "schema", "elasticsearch apply"]
+COMMANDS = ["run", "tail", "replay", "demo", "config", "doctor", "schema", "elasticsearch apply"]
 # (typer itself loads pydantic for a command that has a list of values.)
 HEAVY = [
     "aiohttp",
@@ -71,7 +71,7 @@ def test_help_and_version_load_nothing_heavy() -> None:
         "code = main(sys.argv[1:])\n"
         f"print(code, [name for name in {HEAVY} if name in sys.modules], file=sys.stderr)"
     )
-    for arguments in (["--help"], ["run", "--help"], ["--version"]):
+    for arguments in (["--help"], ["run", "--help"], ["tail", "--help"], ["--version"]):
         done = subprocess.run(
             [sys.executable, "-c", script, *arguments], capture_output=True, text=True, check=True
         )
@@ -112,6 +112,11 @@ def test_without_a_command_it_helps(capsys: pytest.CaptureFixture[str]) -> None:
         ("elasticsearch apply --url ftp://a --yes", "is no URL"),
         ("replay", "missing argument"),
         ("replay --kafka a:1 --output b c.pcap", "contradict"),
+        ("tail --from yesterday", "can't begin at 'yesterday'"),
+        ("tail --from -5y", "can't begin at '-5y'"),
+        ("tail --count 0", "greater than or equal to 1"),
+        ("tail -w prot==53", "did you mean port?"),
+        ("tail stats.v1 -w port==53", "stats.v1 has no field 'port'"),
         ("config --config /", "unreadable"),
         ("schema clickhose", "did you mean clickhouse?"),
         ("schema json-schema --topic packets.v2", "did you mean packets.v1?"),
