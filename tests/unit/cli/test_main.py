@@ -210,9 +210,9 @@ def test_interrupt() -> None:
         "program.app.command('pause')(pause)\n"
         "sys.exit(program.main(['pause']))"
     )
-    with subprocess.Popen(
-        [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    ) as child:
+    # a shell starts what it puts into the background with SIGINT ignored, and so all below it
+    command = ["env", "--default-signal=INT", sys.executable, "-c", script]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as child:
         assert child.stdout is not None
         assert child.stderr is not None
         assert child.stdout.readline() == b"ready\n"
