@@ -10,5 +10,6 @@ pytest_plugins = [
     "tests.support.logging",
     "tests.support.netns",
     "tests.support.records",
+    "tests.support.search",
     "tests.support.wire",
 ]
