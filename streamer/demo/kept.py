@@ -34,7 +34,12 @@ class Kept:
         clickhouse = f"curl -s -u default:{self.password} {self.clickhouse}"
         inside = f"nsenter --net={self.client_netns}"
         commands = {
-            "More traffic": f"{inside} curl -s -o /dev/null http://{self.server}/",
+            "The packets in Kafka, as they come; Ctrl-C ends it": (
+                f"{streamer} tail --kafka {self.broker}"
+            ),
+            "More traffic, from another shell": (
+                f"{inside} curl -s -o /dev/null http://{self.server}/"
+            ),
             "The latest in ClickHouse": f"{clickhouse} --data '{LATEST}'",
             "Metrics of streamer run": f"curl -s {self.metrics}",
             "Logs": f"tail -n 5 {folder}/*.log {folder}/*/*.log",

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ARRIVES_S = 20.0
+MORE_TRAFFIC = "More traffic, from another shell"
 pytestmark = [pytest.mark.root, pytest.mark.kafka, pytest.mark.slow, pytest.mark.timeout(180)]
 
 
@@ -125,7 +126,7 @@ def test_the_command_ends_and_lets_go_of_its_output(kept: Kept) -> None:
 
 def test_what_is_printed_shows_more_traffic_arrive(kept: Kept) -> None:
     seen = kept.seen()
-    kept.run("More traffic")
+    kept.run(MORE_TRAFFIC)
     assert kept.seen() - seen > 10
     deadline = time.monotonic() + ARRIVES_S
     while not (arrived := kept.rows() == kept.seen()) and time.monotonic() < deadline:
@@ -133,6 +134,24 @@ def test_what_is_printed_shows_more_traffic_arrive(kept: Kept) -> None:
     assert arrived
     assert "192.0.2.2" in kept.run("The latest in ClickHouse")
     assert "capturing on demo0" in kept.run("Logs")
+
+
+def test_tail_shows_more_traffic_as_it_comes(kept: Kept) -> None:
+    command = kept.commands["The packets in Kafka, as they come; Ctrl-C ends it"]
+    tail = subprocess.Popen(["/bin/sh", "-c", f"exec {command}"], stdout=subprocess.PIPE)
+    output = b""
+    deadline = time.monotonic() + ARRIVES_S
+    try:
+        assert tail.stdout is not None
+        while b"192.0.2.2:80" not in output and time.monotonic() < deadline:
+            kept.run(MORE_TRAFFIC)  # again: it may not follow yet
+            if select.select([tail.stdout], [], [], 1)[0]:
+                output += os.read(tail.stdout.fileno(), 65536)
+    finally:
+        tail.send_signal(signal.SIGINT)
+        tail.communicate(timeout=30)
+    assert tail.returncode == ExitCode.INTERRUPTED
+    assert b"192.0.2.2:80" in output
 
 
 def test_clickhouse_answers_only_who_was_told_the_password(kept: Kept) -> None:
@@ -196,7 +215,7 @@ def test_of_a_killed_one_the_rest_is_swept(mortal: Kept) -> None:
 def test_ended_by_a_signal_without_a_broker_down_tells_what_is_missing(mortal: Kept) -> None:
     (broker,) = (pid for pid, line in mortal.demo.processes().items() if "kafka.Kafka" in line)
     os.kill(broker, signal.SIGKILL)
-    mortal.run("More traffic")
+    mortal.run(MORE_TRAFFIC)
     seen = mortal.seen()
     mortal.signal(signal.SIGTERM)
     assert mortal.demo.processes() == {}
