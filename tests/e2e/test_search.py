@@ -44,8 +44,7 @@ class Flow(NamedTuple):
         tcp = communityid.FlowTuple.make_tcp(
             str(self.source), str(self.destination), self.source_port, self.destination_port
         )
-        found: str = communityid.CommunityID().calc(tcp)
-        return found
+        return str(communityid.CommunityID().calc(tcp))
 
     def frame(self, sequence: int) -> bytes:
         """One segment without payload."""
