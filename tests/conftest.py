@@ -12,4 +12,5 @@ pytest_plugins = [
     "tests.support.records",
     "tests.support.search",
     "tests.support.wire",
+    "tests.support.demo_index",  # it uses the others
 ]

@@ -1,12 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """`streamer elasticsearch`"""
 
-import os
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from streamer.cli.options import (
+    ApiKeyFileOption,
+    CaFileOption,
+    DryRunOption,
+    PasswordFileOption,
+    UserOption,
+    YesOption,
+    refuse_both,
+    require_somebody_to_ask,
+    secret,
+)
 
 if TYPE_CHECKING:
     from streamer.elastic import Client, Plan
@@ -19,36 +28,21 @@ def apply(
     url: Annotated[
         str, typer.Option("--url", metavar="URL", help="The server.", show_default=False)
     ],
-    user: Annotated[
-        str | None,
-        typer.Option("--user", metavar="NAME", help=f"Its password is in {PASSWORD_VARIABLE}."),
-    ] = None,
-    password_file: Annotated[
-        Path | None,
-        typer.Option("--password-file", metavar="FILE", help="The password is there instead."),
-    ] = None,
-    api_key_file: Annotated[
-        Path | None,
-        typer.Option(
-            "--api-key-file",
-            metavar="FILE",
-            help=f"An API key, encoded, in place of a user; else {API_KEY_VARIABLE}.",
-        ),
-    ] = None,
-    ca_file: Annotated[
-        Path | None,
-        typer.Option("--ca-file", metavar="FILE", help="Who signed the server's certificate."),
-    ] = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would be done, and change nothing.")
-    ] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Do it without asking.")] = False,
+    user: UserOption = None,
+    password_file: PasswordFileOption = None,
+    api_key_file: ApiKeyFileOption = None,
+    ca_file: CaFileOption = None,
+    dry_run: DryRunOption = False,
+    yes: YesOption = False,
 ) -> None:
     """Make Elasticsearch or OpenSearch ready for the events: templates, lifecycle, pipelines.
 
     What is there already and right is left alone, so it may be run again after each upgrade.
     Your settings go into the component templates …@custom and the lifecycle policies: they are
     made once, and never written over.
+
+    The password is read from a file or from the variable STREAMER_ELASTICSEARCH_PASSWORD, an API
+    key from a file or from STREAMER_ELASTICSEARCH_API_KEY.
 
     Examples:
 
@@ -60,19 +54,15 @@ def apply(
     """
     import asyncio
 
-    from streamer.cli.options import refuse_both
     from streamer.elastic import Client
-    from streamer.errors import UsageError
 
-    refuse_both("--dry-run", dry_run or None, "--yes", yes or None)
+    require_somebody_to_ask(dry_run=dry_run, yes=yes)
     refuse_both("--user", user, "--api-key-file", api_key_file)
-    if not (dry_run or yes or sys.stdin.isatty()):
-        raise UsageError("nobody is here to be asked", "give --yes, or --dry-run")
     client = Client(
         url,
         user=user,
-        password=_secret(password_file, PASSWORD_VARIABLE),
-        api_key=None if user else _secret(api_key_file, API_KEY_VARIABLE),
+        password=secret("--password-file", password_file, PASSWORD_VARIABLE),
+        api_key=None if user else secret("--api-key-file", api_key_file, API_KEY_VARIABLE),
         ca_file=ca_file,
     )
     asyncio.run(_apply(client, dry_run=dry_run, ask=not yes))
@@ -124,9 +114,3 @@ def _print_plan(url: str, planned: "Plan") -> None:
         )
     if not support.lifecycle:
         typer.echo("this server has no lifecycle policies: old backing indices are yours to delete")
-
-
-def _secret(file: Path | None, variable: str) -> str | None:
-    if file is None:
-        return os.environ.get(variable)
-    return file.read_text(encoding="utf-8").strip()

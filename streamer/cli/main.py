@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from streamer.cli import elasticsearch
+from streamer.cli import elasticsearch, kibana
 from streamer.cli.config import config
 from streamer.cli.demo import demo
 from streamer.cli.doctor import doctor
@@ -46,15 +46,23 @@ def _quiet_when_unread(command: Callable[..., None]) -> Callable[..., None]:
     return wrapped
 
 
-for command in (run, tail, replay, demo, config, doctor, schema):
+def _add(command: Callable[..., None], to: typer.Typer = app) -> None:
     help_text = f"{inspect.getdoc(command)}\n\n{EXIT_CODES}"
-    app.command(help=help_text)(_quiet_when_unread(command))
+    to.command(help=help_text)(_quiet_when_unread(command))
 
-elasticsearch_app = typer.Typer(help="Elasticsearch or OpenSearch, as a reader of the events.")
-elasticsearch_app.command(help=f"{inspect.getdoc(elasticsearch.apply)}\n\n{EXIT_CODES}")(
-    _quiet_when_unread(elasticsearch.apply)
-)
-app.add_typer(elasticsearch_app, name="elasticsearch")
+
+def _group(name: str, about: str) -> typer.Typer:
+    """Commands that begin with the same word."""
+    group = typer.Typer(help=about)
+    app.add_typer(group, name=name)
+    return group
+
+
+for command in (run, tail, replay, demo, config, doctor, schema):
+    _add(command)
+about = "Elasticsearch or OpenSearch, as a reader of the events."
+_add(elasticsearch.apply, to=_group("elasticsearch", about))
+_add(kibana.apply, to=_group("kibana", "Dashboards and searches for Kibana."))
 
 
 def _version(wanted: bool) -> None:

@@ -2,6 +2,7 @@
 """Options that several commands share, and what they become: settings."""
 
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -72,6 +73,28 @@ ConfigOption = Annotated[
 LedgerOption = Annotated[
     Path | None, typer.Option("--ledger", metavar="FILE", help="Write the final ledger as JSON.")
 ]
+# of the commands that change a reader's server
+UserOption = Annotated[
+    str | None, typer.Option("--user", metavar="NAME", help="As whom; its password is secret.")
+]
+PasswordFileOption = Annotated[
+    Path | None,
+    typer.Option("--password-file", metavar="FILE", help="The user's password is there."),
+]
+ApiKeyFileOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--api-key-file", metavar="FILE", help="An API key, encoded, is there; in place of a user."
+    ),
+]
+CaFileOption = Annotated[
+    Path | None,
+    typer.Option("--ca-file", metavar="FILE", help="Who signed the server's certificate."),
+]
+DryRunOption = Annotated[
+    bool, typer.Option("--dry-run", help="Say what would be done, and change nothing.")
+]
+YesOption = Annotated[bool, typer.Option("--yes", help="Do it without asking.")]
 
 
 def overrides(
@@ -105,6 +128,29 @@ def refuse_both(first: str, a: object, second: str, b: object) -> None:
         from streamer.errors import UsageError
 
         raise UsageError(f"{first} and {second} contradict each other", "give one of them")
+
+
+def require_somebody_to_ask(*, dry_run: bool, yes: bool) -> None:
+    """Refuse a change that nobody could agree to, or that is wanted and not wanted."""
+    refuse_both("--dry-run", dry_run or None, "--yes", yes or None)
+    if not (dry_run or yes or sys.stdin.isatty()):
+        from streamer.errors import UsageError
+
+        raise UsageError("nobody is here to be asked", "give --yes, or --dry-run")
+
+
+def secret(option: str, file: Path | None, variable: str) -> str | None:
+    """What is in the file, else in the environment variable; None: nowhere."""
+    if file is None:
+        return os.environ.get(variable) or None
+    from streamer.errors import UsageError
+
+    try:
+        return file.read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise UsageError(f"{option} {file}: {error.strerror}") from None
+    except ValueError:
+        raise UsageError(f"{option} {file} is not text") from None
 
 
 def require_writable(option: str, file: Path | None) -> None:

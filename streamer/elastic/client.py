@@ -3,23 +3,18 @@
 
 from __future__ import annotations
 
-import base64
-import os
-import ssl
 from typing import TYPE_CHECKING, Any
 
-import aiohttp
 import orjson
 
-from streamer.errors import StreamerError, UsageError
+from streamer.errors import StreamerError
+from streamer.rest import Server
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-TIMEOUT_S = 30.0
 OK = range(200, 300)
 BAD_REQUEST, UNAUTHORIZED, FORBIDDEN, NOT_FOUND = 400, 401, 403, 404
-URL_HINT = "such as http://localhost:9200"
 
 
 class ServerError(StreamerError):
@@ -27,7 +22,7 @@ class ServerError(StreamerError):
 
 
 class Client:
-    """One server, as one user. Each request is a connection of its own."""
+    """One server, as one user."""
 
     def __init__(
         self,
@@ -38,14 +33,19 @@ class Client:
         api_key: str | None = None,
         ca_file: Path | None = None,
     ) -> None:
-        self.url = url.rstrip("/")
-        self._headers = {"Content-Type": "application/json"}
-        if api_key is not None:
-            self._headers["Authorization"] = f"ApiKey {api_key}"
-        elif user is not None:
-            pair = base64.b64encode(f"{user}:{password or ''}".encode()).decode()
-            self._headers["Authorization"] = f"Basic {pair}"
-        self._ca_file = ca_file
+        self._server = Server(
+            url,
+            such_as="http://localhost:9200",
+            headers={"Content-Type": "application/json"},
+            user=user,
+            password=password,
+            api_key=api_key,
+            ca_file=ca_file,
+        )
+
+    @property
+    def url(self) -> str:
+        return self._server.url
 
     async def get(self, path: str) -> Any:
         """The answer, or None where there is nothing."""
@@ -65,28 +65,7 @@ class Client:
 
     async def _request(self, method: str, path: str, body: object) -> tuple[int, Any]:
         data = None if body is None else orjson.dumps(body)
-        timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
-        try:
-            async with (
-                aiohttp.ClientSession(headers=self._headers, timeout=timeout) as session,
-                session.request(
-                    method, f"{self.url}/{path}", data=data, ssl=self._tls()
-                ) as response,
-            ):
-                status, text = response.status, await response.read()
-        except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError):
-            raise UsageError(f"{self.url} is no URL", URL_HINT) from None
-        except aiohttp.ClientConnectorCertificateError as error:
-            raise StreamerError(
-                f"the certificate of {self.url} is not trusted: {_told(error)}",
-                "give the authority that signed it: --ca-file FILE",
-            ) from None
-        except TimeoutError:
-            raise StreamerError(
-                f"{self.url} did not answer within {TIMEOUT_S:g} s", URL_HINT
-            ) from None
-        except (aiohttp.ClientError, OSError) as error:
-            raise StreamerError(f"no answer from {self.url}: {_told(error)}", URL_HINT) from None
+        status, text = await self._server.request(method, path, data)
         try:
             return status, orjson.loads(text or b"null")
         except orjson.JSONDecodeError:
@@ -94,19 +73,11 @@ class Client:
                 return status, None
             raise self.stranger() from None
 
-    def _tls(self) -> ssl.SSLContext | bool:
-        if self._ca_file is None:
-            return True
-        try:
-            return ssl.create_default_context(cafile=str(self._ca_file))
-        except (OSError, ssl.SSLError) as error:
-            raise StreamerError(f"--ca-file {self._ca_file}: {_told(error)}") from None
-
     def _expect_success(self, method: str, path: str, status: int, answer: Any) -> Any:
         if status in OK:
             return answer
         if status == UNAUTHORIZED:
-            if "Authorization" not in self._headers:
+            if self._server.anonymous:
                 raise StreamerError(
                     f"{self.url} wants a user or an API key",
                     "--user NAME with STREAMER_ELASTICSEARCH_PASSWORD, or"
@@ -123,7 +94,7 @@ class Client:
 
     def stranger(self) -> StreamerError:
         """The error that something else listens there."""
-        return StreamerError(f"what answers at {self.url} is not Elasticsearch", URL_HINT)
+        return self._server.stranger("Elasticsearch")
 
 
 def reason(answer: Any) -> str:
@@ -134,11 +105,3 @@ def reason(answer: Any) -> str:
     while isinstance(error.get("caused_by"), dict):
         error = error["caused_by"]
     return " ".join(str(error.get("reason", "")).split())
-
-
-def _told(error: BaseException) -> str:
-    inner = getattr(error, "os_error", None) or getattr(error, "certificate_error", None) or error
-    number = getattr(inner, "errno", None) or 0
-    if number > 0 and not isinstance(inner, ssl.SSLError):
-        return os.strerror(number)
-    return getattr(inner, "strerror", None) or str(inner) or type(inner).__name__

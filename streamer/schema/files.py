@@ -6,6 +6,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from . import clickhouse, elastic, json_schema, markdown, typed_events
+from .kibana import markdown as searches
+from .kibana import objects
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -20,6 +22,8 @@ def generated(topics: Iterable[Topic]) -> dict[str, str]:
     files = {
         "docs/specs/events.md": markdown.render(topics),
         "streamer/consume/events.py": typed_events.render(topics),
+        "docs/searches.md": searches.render(),
+        "deploy/kibana/streamer.ndjson": objects.render(),
     }
     for topic in topics:
         files[f"docs/specs/{topic.name}.schema.json"] = json_schema.render(topic)

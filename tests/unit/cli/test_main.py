@@ -18,7 +18,17 @@ from pybpf.errors import PermissionDenied, PybpfError
 from streamer.cli import main as program
 from streamer.errors import MissingPrivilege, StreamerError
 
-COMMANDS = ["run", "tail", "replay", "demo", "config", "doctor", "schema", "elasticsearch apply"]
+COMMANDS = [
+    "run",
+    "tail",
+    "replay",
+    "demo",
+    "config",
+    "doctor",
+    "schema",
+    "elasticsearch apply",
+    "kibana apply",
+]
 # (typer itself loads pydantic for a command that has a list of values.)
 HEAVY = [
     "aiohttp",
@@ -108,6 +118,8 @@ def test_without_a_command_it_helps(capsys: pytest.CaptureFixture[str]) -> None:
         ("run", "which interface?"),
         ("run -i absent0", "there is no interface absent0"),
         ("elasticsearch", "missing command"),
+        ("kibana", "missing command"),
+        ("kibana apply", "missing option '--url'"),
         ("elasticsearch apply --url a --yes --dry-run", "contradict"),
         ("elasticsearch apply --url ftp://a --yes", "is no URL"),
         ("replay", "missing argument"),
@@ -198,9 +210,9 @@ def test_interrupt() -> None:
         "program.app.command('pause')(pause)\n"
         "sys.exit(program.main(['pause']))"
     )
-    with subprocess.Popen(
-        [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    ) as child:
+    # a shell starts what it puts into the background with SIGINT ignored, and so all below it
+    command = ["env", "--default-signal=INT", sys.executable, "-c", script]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as child:
         assert child.stdout is not None
         assert child.stderr is not None
         assert child.stdout.readline() == b"ready\n"
