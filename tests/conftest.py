@@ -1,6 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Fixtures for all tests, by what they start."""
 
+from hypothesis import settings
+
+# how long an example takes says more about the machine than about what is tested
+settings.register_profile("no-deadline", deadline=None)
+settings.load_profile("no-deadline")
+
 pytest_plugins = [
     "tests.support.bpf_objects",
     "tests.support.clickhouse",
