@@ -10,7 +10,7 @@ BUILD_PACKAGES := python3 python3-venv python3-dev gcc libc6-dev cmake ninja-bui
 	clang llvm libbpf-dev libelf-dev zlib1g-dev liblz4-dev libssl-dev libisal-dev ca-certificates
 DEMO_PACKAGES := openjdk-17-jre-headless maven iproute2 iputils-ping curl util-linux
 TEST_PACKAGES := bpftool tshark tcpdump iproute2 iputils-ping libcap2-bin util-linux procps prometheus \
-	unzip rsyslog rsyslog-kafka rsyslog-elasticsearch
+	systemd unzip rsyslog rsyslog-kafka rsyslog-elasticsearch
 
 DEMO_NEEDS := $(STAMPS)/installed $(STAMPS)/demo-packages var/kafka/.complete
 SOURCES := pyproject.toml CMakeLists.txt $(wildcard bpf/*.[ch] cython/*/*.pyx cython/*/*.pxd)
@@ -49,6 +49,10 @@ lock: ## resolve the pinned requirements again (needs uv)
 		--extra demo --extra arrow --group build pyproject.toml -o requirements.lock
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 		--extra demo --extra arrow --group build --group test --group lint pyproject.toml -o requirements-dev.lock
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+		-c requirements.lock pyproject.toml -o requirements-service.lock
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+		-c requirements.lock --group build -o requirements-build.lock
 
 clean: ## remove everything that was built or installed here
 	rm -rf $(VENV) build var

@@ -27,6 +27,7 @@ from streamer.observe import logs, report
 from streamer.observe.http import StatusServer
 from streamer.observe.ledger import Ledger
 from streamer.observe.metrics import make_registry
+from streamer.observe.notify import notify
 from streamer.observe.stats import StatsRecords
 from streamer.pipeline import Pipeline
 
@@ -191,11 +192,14 @@ async def _run(settings: Settings, ledger_file: Path | None) -> int:
     service = Service(settings)
     try:
         if await _started(service, stop):
-            _say(report.start_line(settings, service.capture.attached))
+            start_line = report.start_line(settings, service.capture.attached)
+            _say(start_line)
+            notify(READY="1", STATUS=start_line)
             await _until_stopped(service, settings, stop)
             if not service.delivery.ready and service.ledger().undelivered:
                 _say(report.stopping(settings, service.delivery.status))
     finally:
+        notify(STOPPING="1")
         ledger = await service.stop()
     if sys.stderr.isatty():
         _say("")  # after the terminal's own ^C
@@ -226,7 +230,7 @@ async def _until_stopped(service: Service, settings: Settings, stop: asyncio.Eve
     ends = [asyncio.create_task(stop.wait())]
     if isinstance(service.delivery, FileDelivery):
         ends.append(asyncio.create_task(service.delivery.closed_pipe.wait()))
-    progress = report.Progress()
+    progress, status = report.Progress(), report.Progress()  # rates of a minute, of a tick
     next_report = time.monotonic() + _REPORT_INTERVAL_S
     try:
         while True:
@@ -237,6 +241,7 @@ async def _until_stopped(service: Service, settings: Settings, stop: asyncio.Eve
                 return
             ledger = service.tick()
             progress.warn_of_losses(ledger)
+            notify(STATUS=status.line(ledger, service.delivery.status))
             if sys.stderr.isatty() and time.monotonic() >= next_report:
                 next_report += _REPORT_INTERVAL_S
                 _say(progress.line(ledger, service.delivery.status))

@@ -11,6 +11,7 @@ pytest_plugins = [
     "tests.support.bpf_objects",
     "tests.support.clickhouse",
     "tests.support.descriptors",
+    "tests.support.docker",
     "tests.support.elasticsearch",
     "tests.support.kafka",
     "tests.support.logging",

@@ -17,6 +17,7 @@ from streamer.cli import elasticsearch, kibana
 from streamer.cli.config import config
 from streamer.cli.demo import demo
 from streamer.cli.doctor import doctor
+from streamer.cli.health import health
 from streamer.cli.options import EXIT_CODES
 from streamer.cli.replay import replay
 from streamer.cli.run import run
@@ -58,7 +59,7 @@ def _group(name: str, about: str) -> typer.Typer:
     return group
 
 
-for command in (run, tail, replay, demo, config, doctor, schema):
+for command in (run, tail, replay, demo, config, doctor, health, schema):
     _add(command)
 about = "Elasticsearch or OpenSearch, as a reader of the events."
 _add(elasticsearch.apply, to=_group("elasticsearch", about))

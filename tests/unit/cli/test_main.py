@@ -25,6 +25,7 @@ COMMANDS = [
     "demo",
     "config",
     "doctor",
+    "health",
     "schema",
     "elasticsearch apply",
     "kibana apply",
