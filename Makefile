@@ -15,7 +15,7 @@ TEST_PACKAGES := bpftool tshark tcpdump iproute2 iputils-ping libcap2-bin util-l
 DEMO_NEEDS := $(STAMPS)/installed $(STAMPS)/demo-packages var/kafka/.complete
 SOURCES := pyproject.toml CMakeLists.txt $(wildcard bpf/*.[ch] cython/*/*.pyx cython/*/*.pxd)
 
-.PHONY: help setup demo demo-keep demo-down test test-unit lint lock clean
+.PHONY: help setup demo demo-keep demo-down up down test test-unit lint lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,6 +30,15 @@ demo-keep: $(DEMO_NEEDS) ## the same, and everything stays to be looked at
 
 demo-down: ## end what demo-keep left running
 	@$(BIN)/streamer demo --down
+
+up: ## streamer, Kafka and ClickHouse in containers; needs Docker and a .env (docs/deployment.md)
+	@$(require_compose)
+	@[ -f .env ] || { echo "there is no .env: cp .env.example .env, and set STREAMER_INTERFACE in it" >&2; exit 2; }
+	@docker compose up --detach --build
+
+down: ## end them; what they have stored stays
+	@$(require_compose)
+	@STREAMER_INTERFACE=$${STREAMER_INTERFACE:-none} docker compose --profile '*' down
 
 test: $(STAMPS)/dev $(STAMPS)/demo-packages $(STAMPS)/test-packages var/kafka/.complete var/elasticsearch/.complete ## all tests
 	$(BIN)/python -m pytest
@@ -56,6 +65,11 @@ lock: ## resolve the pinned requirements again (needs uv)
 
 clean: ## remove everything that was built or installed here
 	rm -rf $(VENV) build var
+
+# ------------------------------------------------------------------ containers
+define require_compose
+docker compose version >/dev/null 2>&1 || { echo "this needs Docker with Compose v2 (docker compose)" >&2; exit 1; }
+endef
 
 # ------------------------------------------------------------------ stamps
 define apt_install

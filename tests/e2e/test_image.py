@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import os
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,12 +11,10 @@ from streamer.capture.programs import needed_capabilities
 from streamer.errors import ExitCode
 from tests.support import traffic
 from tests.support.docker import container, docker
-from tests.support.netns import Namespace, VethPair, namespaces, plug, require_namespaces
+from tests.support.netns import host_interface
 from tests.support.topics import read_topic
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from streamer.demo.kafka import EmbeddedKafka
 
 pytestmark = [pytest.mark.root, pytest.mark.kafka]
@@ -42,15 +38,6 @@ def confined(hook: str, *, lacking: str | None = None) -> list[str]:
     for name in granted:
         options += ["--cap-add", name.removeprefix("CAP_")]
     return options
-
-
-@contextmanager
-def host_interface() -> Iterator[VethPair]:
-    """A cable from the host's own network, which the container shares, to a namespace."""
-    require_namespaces()
-    home = Namespace(f"/proc/{os.getpid()}/ns/net")
-    with namespaces("far", prefix="image") as (far,):
-        yield plug(home, far, f"img{os.getpid()}", 77)
 
 
 def test_it_has_what_runs_and_nothing_that_builds(image: str) -> None:

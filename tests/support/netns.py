@@ -163,6 +163,15 @@ def plug(near: Namespace, far: Namespace, name: str, number: int) -> VethPair:
     return pair
 
 
+@contextmanager
+def host_interface() -> Iterator[VethPair]:
+    """A cable from the host's own network, which the container shares, to a namespace."""
+    require_namespaces()
+    home = Namespace(f"/proc/{os.getpid()}/ns/net")
+    with namespaces("far", prefix=PREFIX) as (far,):
+        yield plug(home, far, f"host{os.getpid()}", 77)
+
+
 @pytest.fixture
 def veth() -> Iterator[VethPair]:
     """Two namespaces joined by a cable, without offloads: one packet, one frame."""
