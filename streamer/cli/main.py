@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from streamer.cli import elasticsearch, kibana
+from streamer.cli import clickhouse, elasticsearch, kibana
 from streamer.cli.config import config
 from streamer.cli.demo import demo
 from streamer.cli.doctor import doctor
@@ -61,6 +61,7 @@ def _group(name: str, about: str) -> typer.Typer:
 
 for command in (run, tail, replay, demo, config, doctor, health, schema):
     _add(command)
+_add(clickhouse.apply, to=_group("clickhouse", "ClickHouse, as a reader of the events."))
 about = "Elasticsearch or OpenSearch, as a reader of the events."
 _add(elasticsearch.apply, to=_group("elasticsearch", about))
 _add(kibana.apply, to=_group("kibana", "Dashboards and searches for Kibana."))

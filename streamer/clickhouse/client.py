@@ -3,13 +3,15 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
 import orjson
 
-from streamer.errors import StreamerError
+from streamer.errors import StreamerError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,7 +38,13 @@ class Client:
     """One server. Each statement is a request of its own: nothing is kept between two."""
 
     def __init__(self, url: str, *, user: str = "default", password: str = "") -> None:
+        if "@" in url:
+            raise UsageError(
+                "a URL with a password shows it to every user of the machine",
+                "give the user and the password apart from the URL",
+            )
         self.url = url.rstrip("/")
+        self.user = user
         self._headers = {"X-ClickHouse-User": user, "X-ClickHouse-Key": password}
 
     async def query(
@@ -91,4 +99,7 @@ def escaped(value: str) -> str:
 
 def _reason(error: Exception) -> str:
     inner = getattr(error, "os_error", error)
-    return getattr(inner, "strerror", None) or str(inner) or type(inner).__name__
+    number = getattr(inner, "errno", None)
+    if isinstance(number, int) and number in errno.errorcode:
+        return os.strerror(number)  # asyncio's own words name the address again
+    return str(inner) or type(inner).__name__

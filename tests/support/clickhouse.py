@@ -19,7 +19,7 @@ from streamer.schema.clickhouse import Layout, render, statements
 from tests.support.requirements import require
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import AsyncIterator, Iterable, Iterator
     from pathlib import Path
 
     from streamer.schema import Topic
@@ -49,9 +49,11 @@ def mortal_clickhouse(tmp_path: Path) -> Iterator[ClickHouse]:
 
 
 @pytest.fixture
-def database() -> str:
-    """A database name that no other test uses."""
-    return f"test_{uuid.uuid4().hex[:12]}"
+async def database(clickhouse: ClickHouse) -> AsyncIterator[str]:
+    """A database name that no other test uses; what is made of it goes, its consumers too."""
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    yield name
+    await clickhouse.query(f"DROP DATABASE IF EXISTS {name}")
 
 
 async def create(server: ClickHouse, layout: Layout, topic: Topic, *, consume: bool = True) -> None:
