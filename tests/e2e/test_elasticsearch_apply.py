@@ -14,6 +14,7 @@ from tests.support.elasticsearch import ElasticsearchServer, start_or_skip
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from tests.support.elasticsearch import Elasticsearch
 
@@ -30,10 +31,25 @@ def bare(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Elasticsearch]:
     server.kill()
 
 
-def streamer(*arguments: str) -> tuple[int, str]:
+# of `elasticsearch-users`, for PASSWORD
+PASSWORD = "secret-1"  # noqa: S105 - of servers that live for one test
+HASH = "$2a$10$Q.UJLBQTvUQws6ncCI1Ox./iXjV4M5uKwVP4uz.nNq.T5kOwI.HAe"
+SECURITY = {
+    "xpack.security.enabled": True,
+    "xpack.security.http.ssl.enabled": False,
+    "xpack.security.transport.ssl.enabled": False,
+}
+USERS = {
+    "users": f"lead:{HASH}\nguest:{HASH}\n",
+    "users_roles": "superuser:lead\nviewer:guest\n",
+}
+
+
+def streamer(*arguments: str, password: str | None = None) -> tuple[int, str]:
+    secret = {} if password is None else {"STREAMER_ELASTICSEARCH_PASSWORD": password}
     done = subprocess.run(
         [sys.executable, "-m", "streamer", "elasticsearch", *arguments],
-        env=os.environ, stdin=subprocess.DEVNULL,
+        env=os.environ | secret, stdin=subprocess.DEVNULL,
         capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     return done.returncode, done.stdout + done.stderr
@@ -130,6 +146,29 @@ def test_what_stands_in_the_way(bare: Elasticsearch) -> None:
     )
     bare.put("_index_template/theirs", foreign | {"priority": 100})
     assert_refused(bare, f"the data stream {STREAM} has another mapping")
+
+
+def test_users_and_passwords(tmp_path: Path) -> None:
+    server = ElasticsearchServer(tmp_path / "secure", SECURITY, USERS)
+    start_or_skip(server)
+    try:
+        at = ("apply", "--url", server.url, "--dry-run")
+        code, said = streamer(*at, "--user", "lead", password=PASSWORD)
+        assert (code, f"create     {TEMPLATE}" in said) == (0, True), said
+        secret = tmp_path / "secret"
+        secret.write_text(f"{PASSWORD}\n")
+        assert streamer(*at, "--user", "lead", "--password-file", str(secret))[0] == 0
+        refusals = {
+            "wants a user or an API key": streamer(*at),
+            "does not know this user, password": streamer(*at, "--user", "lead", password=""),
+            "does not let this user GET _index_template": streamer(
+                *at, "--user", "guest", password=PASSWORD
+            ),
+        }
+        for told, (code, said) in refusals.items():
+            assert (code, told in said) == (1, True), said
+    finally:
+        server.kill()
 
 
 def test_no_server(unused_tcp_port: int) -> None:

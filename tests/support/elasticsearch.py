@@ -118,9 +118,15 @@ class Elasticsearch:
 class ElasticsearchServer:
     """Starts and kills one server on a loopback port that was free."""
 
-    def __init__(self, folder: Path, settings: Mapping[str, object] | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        settings: Mapping[str, object] | None = None,
+        files: Mapping[str, str] | None = None,
+    ) -> None:
         self.folder = folder
         self._settings = dict(settings or {})
+        self._files = dict(files or {})  # beside its configuration
         self._process: Process | None = None
         self._ports: list[int] = []
 
@@ -148,6 +154,8 @@ class ElasticsearchServer:
         log4j = homes[-1] / "config" / "log4j2.properties"
         (configuration / "log4j2.properties").write_bytes(log4j.read_bytes())
         (configuration / "elasticsearch.yml").write_text(self._configuration())
+        for name, text in self._files.items():
+            (configuration / name).write_text(text)
         self._process = Process(
             "Elasticsearch",
             [*(NOT_ROOT if os.geteuid() == 0 else ()), str(homes[-1] / "bin" / "elasticsearch")],

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """`streamer elasticsearch apply` and a stand-in for the server parts that the tests have not got.
 
-The real server of tests/e2e lacks constant_keyword, lifecycle policies, ingest processors and
-users: those answers are made here, shaped as Elasticsearch's reference shows them.
+The real server of tests/e2e lacks constant_keyword, lifecycle policies and ingest processors:
+those answers are made here, shaped as Elasticsearch's reference shows them.
 """
 
 from __future__ import annotations
@@ -142,19 +142,8 @@ async def test_a_foreign_pipeline_of_the_same_name(stand_in: tuple[StandIn, Clie
     assert obstacle.what == "_ingest/pipeline/streamer@identity is there, and not ours"
 
 
-@pytest.mark.parametrize(
-    ("status", "user", "told"),
-    [
-        (401, None, "wants a user or an API key"),
-        (401, "elastic", "does not know this user, password or API key"),
-        (403, "elastic", "does not let this user GET _index_template"),
-        (503, None, "refused GET _index_template: no"),
-    ],
-)
-async def test_refusals(
-    stand_in: tuple[StandIn, Client], status: int, user: str | None, told: str
-) -> None:
+async def test_a_server_in_trouble(stand_in: tuple[StandIn, Client]) -> None:
     server, client = stand_in
-    server.status = status
-    with pytest.raises(StreamerError, match=told):
-        await plan(Client(client.url, user=user, password="wrong"))  # noqa: S106
+    server.status = 503
+    with pytest.raises(StreamerError, match="refused GET _index_template: no"):
+        await plan(client)
