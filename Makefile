@@ -36,9 +36,12 @@ up: ## streamer, Kafka and ClickHouse in containers; needs Docker and a .env (do
 	@[ -f .env ] || { echo "there is no .env: cp .env.example .env, and set STREAMER_INTERFACE in it" >&2; exit 2; }
 	@docker compose up --detach --build
 
-down: ## end them; what they have stored stays
+down: export STREAMER_INTERFACE ?= any
+down: ## end them, with the ledger; what they have stored stays
 	@$(require_compose)
-	@STREAMER_INTERFACE=$${STREAMER_INTERFACE:-none} docker compose --profile '*' down
+	@docker compose stop streamer
+	@docker compose logs --no-log-prefix --tail 14 streamer
+	@docker compose --profile '*' down
 
 test: $(STAMPS)/dev $(STAMPS)/demo-packages $(STAMPS)/test-packages var/kafka/.complete var/elasticsearch/.complete ## all tests
 	$(BIN)/python -m pytest

@@ -164,13 +164,34 @@ def test_streamer_has_the_time_to_end() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "variable"), [("kafka", "KAFKA_HEAP_OPTS"), ("elasticsearch", "ES_JAVA_OPTS")]
+    ("name", "variable"),
+    [
+        ("kafka", "KAFKA_HEAP_OPTS"),
+        ("elasticsearch", "ES_JAVA_OPTS"),
+        ("logstash", "LS_JAVA_OPTS"),
+    ],
 )
 def test_the_heap_leaves_memory_for_the_rest(name: str, variable: str) -> None:
     service = SERVICES[name]
     smallest, largest = re.findall(r"-Xm[sx](\d+[mg])", service["environment"][variable])
     assert smallest == largest
     assert 2 * size(largest) <= size(service["deploy"]["resources"]["limits"]["memory"])
+
+
+def test_logstash_finds_its_pipelines_and_they_their_servers() -> None:
+    logstash = SERVICES["logstash"]
+    mounts = [mount.split(":")[:2] for mount in logstash["volumes"]]
+    ((source, target),) = [each for each in mounts if each[0] == "./deploy/elastic/logstash"]
+    wanted = set()
+    for pipeline in load_yaml(ROOT / source / "pipelines.yml"):
+        configuration = pipeline["path.config"]
+        assert configuration.startswith(f"{target}/")
+        text = (ROOT / source / configuration.removeprefix(f"{target}/")).read_text()
+        code = "\n".join(line for line in text.splitlines() if not line.strip().startswith("#"))
+        wanted |= set(re.findall(r"\$\{(\w+)", code))
+        kept = re.findall(r'path => "(.*)"', code)
+        assert all(path.startswith("/usr/share/logstash/data/") for path in kept)
+    assert wanted == {name for name in logstash["environment"] if name.startswith("STREAMER_")}
 
 
 # ------------------------------------------------------------------ variables
