@@ -77,8 +77,9 @@ async def _apply(client: "Client", *, dry_run: bool, ask: bool) -> None:
     _print_plan(client.url, planned)
     if dry_run or not planned.changes:
         return
-    if ask:
-        typer.confirm("go ahead?", abort=True)
+    if ask and not typer.confirm("go ahead?"):
+        typer.echo("nothing was changed")
+        return
     await carry_out(client, planned)
     typer.echo(f"done: {len(planned.changes)} changed")
     for name in planned.streams:
