@@ -1,17 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The events of a topic, many at a time, with the records they are from."""
+"""The events of a topic, many at a time."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import Generic
 
 from streamer.consume.stream import E, Source, Stream
 
-if TYPE_CHECKING:
-    from aiokafka import ConsumerRecord
 
-    Pair = tuple[ConsumerRecord[Any, Any], E]
+@dataclass(slots=True)
+class Batch(Generic[E]):
+    """Events, and the text each was read from."""
+
+    events: list[E] = field(default_factory=list)
+    texts: list[bytes] = field(default_factory=list)
 
 
 class Batches(Stream[E]):
@@ -21,22 +25,22 @@ class Batches(Stream[E]):
         super().__init__(source)
         self._given: dict[int, int] = {}
 
-    async def batch(self, most: int, timeout_s: float) -> list[Pair[E]]:
+    async def batch(self, most: int, timeout_s: float) -> Batch[E]:
         """At most so many events, as soon as there are so many or the time is over."""
         self._finish()
         await self._commit_in_time()
         loop = asyncio.get_running_loop()
         deadline_s = loop.time() + timeout_s
-        pairs: list[Pair[E]] = []
-        while len(pairs) < most and (left_s := deadline_s - loop.time()) > 0:
-            for records in await self._reader.poll(most - len(pairs), left_s):
-                pairs += [
-                    (record, event)
-                    for record in records
-                    if (event := self._event(record)) is not None
-                ]
+        batch: Batch[E] = Batch()
+        while (room := most - len(batch.events)) and (left_s := deadline_s - loop.time()) > 0:
+            for records in await self._reader.poll(room, left_s):
+                for record in records:
+                    event = self._event(record)
+                    if event is not None and record.value is not None:
+                        batch.events.append(event)
+                        batch.texts.append(record.value)
                 self._given[records[-1].partition] = records[-1].offset + 1
-        return pairs
+        return batch
 
     def _finish(self) -> None:
         self._processed |= self._given

@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from streamer.consume.stream import E, Source, Stream
 from streamer.consume.tables import Tables
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from typing import Self
 
     from aiokafka import ConsumerRecord
@@ -29,8 +29,8 @@ class Events(Stream[E]):
     def __init__(self, source: Source[E]) -> None:
         super().__init__(source)
         self._source = source
-        self._pending: Iterator[E] = iter(())
-        self._given: tuple[int, int] | None = None  # partition and next offset of the last one
+        self._pending: deque[ConsumerRecord[Any, Any]] = deque()
+        self._given: ConsumerRecord[Any, Any] | None = None
 
     def tables(self, *, rows: int = 10_000, wait_s: float = 1.0) -> Tables[E]:
         """The same events as Arrow tables (pyarrow), in place of one by one.
@@ -46,28 +46,20 @@ class Events(Stream[E]):
         while True:
             self._finish()
             await self._commit_in_time()
-            for event in self._pending:
-                return event
-            polled = await self._reader.poll(POLL_RECORDS, POLL_S)
-            self._pending = self._events(polled)
-
-    def _events(self, polled: list[list[ConsumerRecord[Any, Any]]]) -> Iterator[E]:
-        for records in polled:
-            for record in records:
-                place = record.partition, record.offset + 1
-                event = self._event(record)
-                if event is None:
-                    self._processed[place[0]] = place[1]
-                else:
-                    self._given = place
-                    yield event
+            while self._pending:
+                self._given = self._pending.popleft()
+                event = self._event(self._given)
+                if event is not None:
+                    return event
+                self._finish()
+            for records in await self._reader.poll(POLL_RECORDS, POLL_S):
+                self._pending.extend(records)
 
     def _finish(self) -> None:
         if self._given is not None:
-            partition, offset = self._given
-            self._processed[partition] = offset
+            self._processed[self._given.partition] = self._given.offset + 1
             self._given = None
 
     def _drop(self) -> None:
-        self._pending = iter(())
+        self._pending.clear()
         self._given = None

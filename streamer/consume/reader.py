@@ -8,6 +8,7 @@ and not this process's memory.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 log = logging.getLogger("streamer.consume")
 
 TOPIC_FORBIDDEN = 29
+CLOSE_TIMEOUT_S = 5.0
+RETRY_S = 0.5
 METADATA_MAX_AGE_MS = 30_000  # how long a new partition may go unnoticed
 
 
@@ -83,7 +86,12 @@ class Reader:
         """Leave the group, if there is one, and disconnect."""
         if self._consumer is not None:
             consumer, self._consumer = self._consumer, None
-            await consumer.stop()
+            stopping = asyncio.create_task(consumer.stop())
+            await asyncio.wait([stopping], timeout=CLOSE_TIMEOUT_S)
+            if not stopping.done() or stopping.cancelled() or stopping.exception():
+                # Without brokers it waits for them, or is hit by the cancelling of its own tasks.
+                stopping.cancel()
+                await consumer._client.close()
 
     @property
     def is_open(self) -> bool:
@@ -106,6 +114,11 @@ class Reader:
         """Whether every partition of the topic is read by us."""
         return self.partitions == (self.consumer.partitions_for_topic(self.topic) or set())
 
+    @property
+    def begun_later(self) -> set[int]:
+        """Partitions that may have records before the place where we began."""
+        return {each for each in self.partitions if self._begun.get(each) != 0}
+
     def ends_at(self, seen: Mapping[int, int]) -> bool:
         """Whether these next offsets are the ends of all our partitions, as far as we know."""
         for place in self.consumer.assignment():
@@ -121,38 +134,51 @@ class Reader:
         if self._group is None:
             await self._follow_growth()
         try:
-            polled = await self.consumer.getmany(timeout_ms=int(timeout_s * 1000), max_records=most)
-        except errors.NoOffsetForPartitionError:
-            await self._begin()
-            return []
-        except errors.OffsetOutOfRangeError as error:
-            await self._recover(error.args[0])
-            return []
+            polled = await self._polled(most, timeout_s)
         except errors.KafkaError as error:
-            raise self._failure(error) from error
+            if not error.retriable and not isinstance(error, errors.KafkaTimeoutError):
+                raise self._failure(error) from error
+            log.warning("%s: %s", self.topic, str(error) or type(error).__name__)
+            await asyncio.sleep(RETRY_S)
+            return []
         for place, records in polled.items():
             self._next[place.partition] = records[-1].offset + 1
         return list(polled.values())
 
-    async def commit(self, positions: Mapping[int, int]) -> None:
-        """Tell the group where each partition goes on after a restart."""
-        if self._group is None or not positions:
-            return
-        ours = self.partitions
+    async def _polled(
+        self, most: int, timeout_s: float
+    ) -> dict[TopicPartition, list[ConsumerRecord[Any, Any]]]:
+        polled: dict[TopicPartition, list[ConsumerRecord[Any, Any]]] = {}
+        try:
+            polled = await self.consumer.getmany(timeout_ms=int(timeout_s * 1000), max_records=most)
+        except errors.NoOffsetForPartitionError:
+            await self._begin()
+        except errors.OffsetOutOfRangeError as error:
+            await self._recover(error.args[0])
+        return polled
+
+    async def commit(self, positions: Mapping[int, int]) -> bool:
+        """Tell the group where each partition goes on after a restart; False: try again later."""
+        ours = self.partitions if self._group is not None else set()
         offsets = {
             TopicPartition(self.topic, partition): offset
             for partition, offset in positions.items()
             if partition in ours
         }
         if not offsets:
-            return
+            return True
         try:
-            await self.consumer.commit(offsets)
+            async with asyncio.timeout(self._kafka.request_timeout_ms / 1000):
+                await self.consumer.commit(offsets)
         except errors.CommitFailedError:
             # The group has moved on without us: what we read since will be read again.
             log.warning("%s: the group %s did not take our offsets", self.topic, self._group)
+        except TimeoutError:
+            log.warning("%s: offsets of group %s are not committed yet", self.topic, self._group)
+            return False
         except errors.KafkaError as error:
             raise self._failure(error) from error
+        return True
 
     async def trouble(self) -> str | None:
         """Ask the brokers; what stands against reading, or None."""
@@ -250,6 +276,7 @@ class Reader:
         added = known - self._next.keys()
         if not added:
             return
+        self._begun |= dict.fromkeys(added, 0)
         self._next |= dict.fromkeys(added, 0)
         self.consumer.assign([TopicPartition(self.topic, each) for each in sorted(self._next)])
         for partition, offset in self._next.items():
@@ -259,13 +286,14 @@ class Reader:
         """Go on at what the topic still has, and count what it has no more."""
         first = await self.consumer.beginning_offsets(list(lost))
         for place, wanted in lost.items():
-            expired = max(0, first[place] - wanted)
+            expired = max(0, first[place] - wanted)  # none: the topic was made anew
             self.expired += expired
             log.warning(
-                "%s, partition %d: %d records were deleted before they were read",
+                "%s: partition %d has nothing at offset %d any more, going on at %d",
                 self.topic,
                 place.partition,
-                expired,
+                wanted,
+                first[place],
             )
             self.consumer.seek(place, first[place])
 

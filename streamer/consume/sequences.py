@@ -13,6 +13,8 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from streamer.consume.event import Identity
 
 BLOCK_BITS = 10
@@ -44,7 +46,7 @@ class Sequences:
         if run is None:
             run = self._runs[agent, ephemeral] = _Run()
             if len(self._runs) > MAX_RUNS:
-                self._forgotten += self._runs.popitem(last=False)[1].missing
+                self._forgotten += self._missing(self._runs.popitem(last=False)[1], self._whole)
         else:
             self._runs.move_to_end((agent, ephemeral))
         if partition not in run.partitions:
@@ -56,10 +58,17 @@ class Sequences:
         self.duplicates += 1
         return False
 
-    @property
-    def missing(self) -> int:
-        """Numbers below the highest of their run that have not come."""
-        return self._forgotten + sum(run.missing for run in self._runs.values())
+    def missing(self, partitions: Collection[int]) -> int:
+        """Numbers below the highest of their run that have not come.
+
+        `partitions` are those of which something may lie before the place where reading began. A
+        run that one of them has not shown yet is left out: its absent numbers may lie there.
+        """
+        return self._forgotten + sum(self._missing(run, partitions) for run in self._runs.values())
+
+    def _missing(self, run: _Run, partitions: Collection[int]) -> int:
+        unsure = {each for each in partitions if not self._whole.get(each)}
+        return run.missing if unsure <= run.partitions else 0
 
 
 class _Run:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import msgspec
+from pydantic import ValidationError
 
 from streamer.config import KafkaSettings
 from streamer.consume.event import Event
@@ -16,6 +17,7 @@ from streamer.consume.reader import Reader
 from streamer.consume.rejected import Rejects
 from streamer.consume.sequences import Sequences
 from streamer.consume.start import checked
+from streamer.errors import UsageError
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -54,7 +56,7 @@ class Stream(Generic[E]):
     def __init__(self, source: Source[E]) -> None:
         kafka, where = source.kafka, source.where
         self._reader = Reader(
-            KafkaSettings(bootstrap_servers=kafka) if isinstance(kafka, str) else kafka,
+            _settings(kafka) if isinstance(kafka, str) else kafka,
             source.topic,
             start=checked(source.start),
             group=source.group,
@@ -104,8 +106,9 @@ class Stream(Generic[E]):
         """Events that should have come by their sequence and have not.
 
         It is of the last time that all was read that Kafka had; some of them may have been on
-        their way to Kafka then. None: there was no such time yet, or this member of a group does
-        not read all partitions, so it can't know.
+        their way to Kafka then. Where reading began in the middle of a run, the run counts once
+        each partition has shown an event of it. None: there was no such time yet, or this member
+        of a group does not read all partitions, so it can't know.
         """
         self._measure()
         return self._missing
@@ -120,10 +123,13 @@ class Stream(Generic[E]):
         return await self._reader.trouble()
 
     async def commit(self) -> None:
-        """Tell the group now what was processed; otherwise that happens every five seconds."""
+        """Tell the group now what was processed; otherwise that happens every five seconds.
+
+        Brokers that do not answer in time are logged, and told later.
+        """
         self._committed_at_s = asyncio.get_running_loop().time()
-        await self._reader.commit(self._processed)
-        self._processed.clear()
+        if await self._reader.commit(self._processed):
+            self._processed.clear()
 
     async def _commit_in_time(self) -> None:
         if asyncio.get_running_loop().time() - self._committed_at_s >= COMMIT_EVERY_S:
@@ -136,7 +142,7 @@ class Stream(Generic[E]):
         if not self._reader.whole:
             self._missing = None
         elif self._reader.ends_at(self._seen):
-            self._missing = self._sequences.missing
+            self._missing = self._sequences.missing(self._reader.begun_later)
 
     def _event(self, record: ConsumerRecord[Any, Any]) -> E | None:
         """The record's event; None for one that is not to be handed out."""
@@ -171,3 +177,12 @@ class Stream(Generic[E]):
     def _assigned(self) -> None:
         self._sequences.restart()
         self._seen.clear()
+
+
+def _settings(servers: str) -> KafkaSettings:
+    try:
+        return KafkaSettings(bootstrap_servers=servers)
+    except ValidationError:
+        raise UsageError(
+            f"{servers!r} are no brokers", "give HOST:PORT, or several separated by commas"
+        ) from None

@@ -44,5 +44,6 @@ class Tables(Batches[E]):
 
     async def __anext__(self) -> pa.Table:
         while True:
-            if pairs := await self.batch(self._rows, self._wait_s):
-                return self._converter.table([event for _, event in pairs])
+            batch = await self.batch(self._rows, self._wait_s)
+            if batch.events:
+                return self._converter.table(batch.events)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from streamer.consume import Packet, Stats
 
-GAP = "  "
+GAP = " "
 ICMP = {
     ("icmp", 0): "echo reply",
     ("icmp", 3): "unreachable",
@@ -88,7 +88,7 @@ def packet_cells(event: Packet) -> tuple[Cell, ...]:
         Cell(protocol, COLOURS.get(protocol)),
         Cell(" ".join(flags), _flag_colour(flags)),
         Cell(str(event.packet.length)),
-        Cell("  ".join(_info(event)), "bright_black"),
+        Cell(" ".join(_info(event)), "bright_black"),
     )
 
 

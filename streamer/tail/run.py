@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import uvloop
 
-from streamer.consume.batches import Batches
+from streamer.consume.batches import Batch, Batches
 from streamer.consume.events import Packet, Stats
 from streamer.consume.stream import Source
 from streamer.errors import ExitCode
@@ -60,11 +60,11 @@ async def _follow(batches: Batches[Any], output: _Json | _Columns, count: int | 
         output.begin()
         watch = _Watch(batches)
         while count is None or count > 0:
-            pairs = await batches.batch(min(BATCH, count or BATCH), BATCH_S)
-            if pairs:
-                output.write(pairs)
-                count = None if count is None else count - len(pairs)
-            await watch.look(idle=not pairs)
+            batch = await batches.batch(min(BATCH, count or BATCH), BATCH_S)
+            if batch.events:
+                output.write(batch)
+                count = None if count is None else count - len(batch.events)
+            await watch.look(idle=not batch.events)
 
 
 class _Watch:
@@ -98,10 +98,10 @@ class _Json:
     def begin(self) -> None:
         """Nothing comes before the first."""
 
-    def write(self, pairs: list[tuple[Any, Any]]) -> None:
+    def write(self, batch: Batch[Any]) -> None:
         """Print them at once."""
-        # The value is JSON, so a line break in it is mere space.
-        lines = [record.value.replace(b"\n", b" ").replace(b"\r", b" ") for record, _ in pairs]
+        # The text is JSON, so a line break in it is mere space.
+        lines = [text.replace(b"\n", b" ").replace(b"\r", b" ") for text in batch.texts]
         sys.stdout.buffer.write(b"\n".join([*lines, b""]))
         sys.stdout.buffer.flush()
 
@@ -123,10 +123,10 @@ class _Columns:
         if self._terminal:
             self._print([self._lines.header(self._width())])
 
-    def write(self, pairs: list[tuple[Any, Any]]) -> None:
+    def write(self, batch: Batch[Any]) -> None:
         """Print them at once."""
         width = self._width()
-        self._print([self._lines.line(self._cells(event), width) for _, event in pairs])
+        self._print([self._lines.line(self._cells(event), width) for event in batch.events])
 
     def _width(self) -> int | None:
         return shutil.get_terminal_size().columns if self._terminal else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import time
 import tracemalloc
 from contextlib import suppress
 from datetime import timedelta
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from streamer.config import KafkaSettings
-from streamer.consume import Events, Packet, Rejected, packets
+from streamer.consume import Events, Packet, Rejected, Tables, packets
 from streamer.errors import ReadError, UsageError
 from tests.support.delivering import until
 from tests.support.kafka import PASSWORD
@@ -51,7 +52,7 @@ async def take(events: Events[Packet], count: int, timeout_s: float = 20.0) -> l
     return taken
 
 
-async def nothing_more(events: Events[Packet]) -> bool:
+async def nothing_more(events: Events[Packet] | Tables[Packet]) -> bool:
     """Whether no event comes for longer than a fetch takes."""
     with suppress(TimeoutError):
         await asyncio.wait_for(anext(events), 1.0)
@@ -93,6 +94,8 @@ async def test_from_now_and_from_a_time(servers: str, topic: str) -> None:
         assert await nothing_more(events)
         produce(servers, topic, numbered(60, 63))
         assert sorted(await take(events, 3)) == [60, 61, 62]
+    with pytest.raises(UsageError, match="no brokers"):
+        packets("broker 1:9092")
     with pytest.raises(UsageError, match="time zone"):
         packets(servers, start=BEGINNING.replace(tzinfo=None))
 
@@ -268,7 +271,8 @@ async def test_a_broker_that_restarts_is_waited_for(mortal_kafka: EmbeddedKafka)
     servers = mortal_kafka.bootstrap_servers
     make_topic(servers, "t", PARTITIONS)
     produce(servers, "t", numbered(0, 300))
-    async with packets(servers, topic="t", group="g", start="start") as events:
+    settings = KafkaSettings(bootstrap_servers=servers, request_timeout_ms=2000)
+    async with packets(settings, topic="t", group="g", start="start") as events:
         taken = await take(events, 150)
         mortal_kafka.kill()
         taken += await take(events, 150)  # were fetched before
@@ -276,6 +280,9 @@ async def test_a_broker_that_restarts_is_waited_for(mortal_kafka: EmbeddedKafka)
         produce(servers, "t", numbered(300, 600))
         taken += await take(events, 300, timeout_s=60)
         assert sorted(set(taken)) == list(range(600))
+        mortal_kafka.kill()
+        began = time.monotonic()
+    assert time.monotonic() - began < 10  # leaving does not wait for it
 
 
 async def test_records_that_expired_are_counted(
@@ -318,6 +325,32 @@ async def test_new_partitions_are_read(
             done.result(20)
         produce(servers, topic, [(3, text(document(3))), (0, text(document(4)))])
         assert sorted(await take(events, 2)) == [3, 4]
+
+
+async def test_tables(servers: str, topic: str) -> None:
+    produce(servers, topic, numbered(0, 3000))
+    source = packets(servers, topic=topic, group=topic, start="start", where="port == 443")
+    sequences: list[int] = []
+
+    async def fail_at_the_third() -> None:
+        async with source.tables(rows=700, wait_s=0.5) as tables:
+            for _ in range(3):
+                table = await asyncio.wait_for(anext(tables), 20)
+                assert table.schema == tables.schema
+                assert table.num_rows == 700
+                sequences.extend(table["event_sequence"].to_pylist())
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        await fail_at_the_third()
+    del sequences[1400:]  # the third was in hand: it comes again
+    async with source.tables(rows=10_000, wait_s=0.5) as tables:
+        while len(sequences) < 3000:
+            table = await asyncio.wait_for(anext(tables), 20)
+            sequences += table["event_sequence"].to_pylist()
+        assert await nothing_more(tables)
+        assert (tables.missing, tables.duplicates) == (0, 0)
+    assert sorted(sequences) == list(range(3000))
 
 
 # ---------------------------------------------------------------- what can't be read
