@@ -86,7 +86,7 @@ CREATE TABLE IF NOT EXISTS streamer.stats
     `event_dataset` LowCardinality(String) DEFAULT 'streamer.stats' COMMENT 'event.dataset' CODEC(ZSTD(1))
 )
 ENGINE = ReplacingMergeTree
-PARTITION BY toMonday(ts)
+PARTITION BY toYYYYMMDD(ts)
 ORDER BY (agent_id, agent_ephemeral_id, event_sequence)
 COMMENT 'streamer stats.v1, tables of version 2';
 

@@ -54,7 +54,7 @@ def target(topic: Topic, layout: Layout) -> str:
         topic.table,
         columns(topic),
         engine="ReplacingMergeTree",
-        partition="toMonday(ts)",
+        partition="toYYYYMMDD(ts)",
         order=topic.order_by,
         comment=comment(topic),
         shard_key=topic.shard_key,

@@ -33,6 +33,10 @@ CREATE OR REPLACE FUNCTION streamerInPrefix{on_cluster} AS (ip, prefix) ->
     ip >= tupleElement({_RANGE}, 1)
     AND ip <= tupleElement({_RANGE}, 2);
 
+-- streamerAddress(source_ip): as text, IPv4 without its ::ffff:.
+CREATE OR REPLACE FUNCTION streamerAddress{on_cluster} AS (ip) ->
+    replaceRegexpOne(toString(ip), '^::ffff:', '');
+
 -- streamerProtocolName(network_iana_number): IANA's keyword, else the number.
 CREATE OR REPLACE FUNCTION streamerProtocolName{on_cluster} AS (number) ->
     transform(toString(number), {_texts(map(str, PROTOCOLS))},

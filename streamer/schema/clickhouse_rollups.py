@@ -81,7 +81,7 @@ def tables(layout: Layout) -> str:
                 "conversations_by_minute",
                 (minute, *conversation, computed),
                 engine="ReplacingMergeTree(packets)",
-                partition="toMonday(minute)",
+                partition="toYYYYMM(minute)",
                 order=ends,
             ),
         )

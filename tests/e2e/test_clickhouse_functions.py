@@ -65,6 +65,8 @@ async def test_what_is_no_prefix_is_refused(server: ClickHouse, prefix: str) -> 
 @pytest.mark.parametrize(
     ("call", "name"),
     [
+        ("streamerAddress(toIPv6('10.1.2.3'))", "10.1.2.3"),
+        ("streamerAddress(toIPv6('2001:db8::ffff:1'))", "2001:db8::ffff:1"),
         ("streamerProtocolName('6')", "tcp"),
         ("streamerProtocolName(17)", "udp"),
         ("streamerProtocolName('0')", "hopopt"),

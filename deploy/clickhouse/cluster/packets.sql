@@ -9,6 +9,10 @@ CREATE OR REPLACE FUNCTION streamerInPrefix ON CLUSTER '{cluster}' AS (ip, prefi
     ip >= tupleElement(IPv6CIDRToRange(toIPv6(splitByChar('/', concat(prefix, if(position(prefix, ':') = 0, '/32', '/128')))[1]), toUInt8(toUInt8(splitByChar('/', concat(prefix, if(position(prefix, ':') = 0, '/32', '/128')))[2]) + if(position(prefix, ':') = 0, 96, 0) + throwIf(toUInt8(splitByChar('/', concat(prefix, if(position(prefix, ':') = 0, '/32', '/128')))[2]) > if(position(prefix, ':') = 0, 32, 128), 'the prefix is too long'))), 1)
     AND ip <= tupleElement(IPv6CIDRToRange(toIPv6(splitByChar('/', concat(prefix, if(position(prefix, ':') = 0, '/32', '/128')))[1]), toUInt8(toUInt8(splitByChar('/', concat(prefix, if(position(prefix, ':') = 0, '/32', '/128')))[2]) + if(position(prefix, ':') = 0, 96, 0) + throwIf(toUInt8(splitByChar('/', concat(prefix, if(position(prefix, ':') = 0, '/32', '/128')))[2]) > if(position(prefix, ':') = 0, 32, 128), 'the prefix is too long'))), 2);
 
+-- streamerAddress(source_ip): as text, IPv4 without its ::ffff:.
+CREATE OR REPLACE FUNCTION streamerAddress ON CLUSTER '{cluster}' AS (ip) ->
+    replaceRegexpOne(toString(ip), '^::ffff:', '');
+
 -- streamerProtocolName(network_iana_number): IANA's keyword, else the number.
 CREATE OR REPLACE FUNCTION streamerProtocolName ON CLUSTER '{cluster}' AS (number) ->
     transform(toString(number), ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', '10', '11', '12', '13', '14', '15', '16', '17', '18', '19', '20', '21', '22', '23', '24', '25', '26', '27', '28', '29', '30', '31', '32', '33', '34', '35', '36', '37', '38', '39', '40', '41', '42', '43', '44', '45', '46', '47', '48', '49', '50', '51', '52', '53', '54', '55', '56', '57', '58', '59', '60', '62', '64', '65', '66', '67', '69', '70', '71', '72', '73', '74', '75', '76', '77', '78', '79', '80', '81', '82', '83', '84', '85', '86', '87', '88', '89', '90', '91', '92', '93', '94', '95', '96', '97', '98', '100', '101', '102', '103', '104', '105', '106', '107', '108', '109', '110', '111', '112', '113', '115', '116', '117', '118', '119', '120', '121', '122', '123', '124', '125', '126', '127', '128', '129', '130', '131', '132', '133', '134', '135', '136', '137', '138', '139', '140', '141', '142', '143', '144', '145'],
@@ -72,7 +76,7 @@ CREATE TABLE IF NOT EXISTS streamer.packets_local ON CLUSTER '{cluster}'
     `event_dataset` LowCardinality(String) DEFAULT 'streamer.packet' COMMENT 'event.dataset' CODEC(ZSTD(1))
 )
 ENGINE = ReplicatedReplacingMergeTree
-PARTITION BY toMonday(ts)
+PARTITION BY toYYYYMMDD(ts)
 ORDER BY (toStartOfFiveMinutes(ts), community_id, ts, agent_id, agent_ephemeral_id, event_sequence)
 COMMENT 'streamer packets.v1, tables of version 2';
 
@@ -178,7 +182,7 @@ CREATE TABLE IF NOT EXISTS streamer.conversations_by_minute_local ON CLUSTER '{c
     `computed` DateTime64(3, 'UTC')
 )
 ENGINE = ReplicatedReplacingMergeTree(packets)
-PARTITION BY toMonday(minute)
+PARTITION BY toYYYYMM(minute)
 ORDER BY (minute, community_id, agent_id, network_transport, a_ip, a_port, b_ip, b_port);
 
 CREATE TABLE IF NOT EXISTS streamer.conversations_by_minute ON CLUSTER '{cluster}' AS streamer.conversations_by_minute_local
