@@ -89,15 +89,14 @@ def broker(tmp_path: Path) -> EmbeddedKafka:
 
 @pytest.mark.kafka
 @pytest.mark.root
-def test_streamer_to_the_broker_of_the_file(broker: EmbeddedKafka, image: str) -> None:
+@pytest.mark.usefixtures("image")
+def test_streamer_to_the_broker_of_the_file(broker: EmbeddedKafka) -> None:
     require_engine(plugin="compose")
     start_or_skip(broker)
-    version = image.partition(":")[2]
     port = broker.bootstrap_servers.partition(":")[2]
     with host_interface() as veth:
         environment = {
             "STREAMER_INTERFACE": veth.interface,
-            "STREAMER_VERSION": version,
             "KAFKA_PORT": port,
             "COMPOSE_PROJECT_NAME": f"streamer-test-{os.getpid()}",
         }

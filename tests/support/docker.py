@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 import time
@@ -13,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.support.compose import interpolated, services
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-IMAGE = os.environ.get("STREAMER_IMAGE", "streamer")
-BUILD = "docker build -f deploy/Dockerfile -t streamer ."
+IMAGE: str = interpolated(services())["streamer"]["image"]
 START_TIMEOUT_S = 60.0
 
 
@@ -41,7 +41,7 @@ def image() -> str:
     """The image's name; it must have been built."""
     require_engine()
     if docker("image", "inspect", IMAGE, check=False).returncode:
-        pytest.skip(f"there is no image {IMAGE}: {BUILD}")
+        pytest.skip(f"there is no image {IMAGE}: docker compose build streamer")
     return IMAGE
 
 
