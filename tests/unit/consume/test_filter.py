@@ -235,6 +235,12 @@ def test_not_binds_before_and_before_or(
         ("mac == 02-00-5E-10-00-02", True),
         ("packet.tcp.seq in 0x3e8-0x3e9", True),
         ("not port < 443", True),
+        ("packet.icmp.type < 5", False),  # absent: nothing holds but the contrary of ==
+        ("packet.icmp.type >= 0", False),
+        ("packet.icmp.type in 0-255", False),
+        ("packet.icmp.type == 0", False),
+        ("packet.icmp.type != 0", True),
+        ("not packet.icmp.type < 5", True),
         (" and ".join(["packet.length == 1514"] * 3000), True),
         ("host.name == 'it\\'s \"x\"'", False),
     ],

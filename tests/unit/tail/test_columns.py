@@ -109,6 +109,13 @@ def test_nothing_a_terminal_would_obey_is_printed(text: str) -> None:
         assert printable(text) == text
 
 
+def test_a_line_is_harmless() -> None:
+    cells = [Cell("\x1b[2Jx"), Cell("\u202ey\n"), Cell("\x9bz")]
+    text = Lines((Column("", 3), Column("", 3), Column("", 0)), colours=False).line(cells, None)
+    assert text.isprintable()
+    assert "[2Jx" in text
+
+
 def test_colours_are_apart_from_widths() -> None:
     layout = (Column("", 3), Column("", 3), Column("", 0))
     cells = [Cell("x", "red"), Cell("", "red"), Cell("y")]
