@@ -33,10 +33,12 @@ async def apply(
             f'the database\'s name is "{database}"', "letters, digits and _ make a name here"
         )
     found = await _find(client, database)
-    steps = [step for topic in TOPICS.values() for step in plan(found, topic, broker)]
+    steps = [*dict.fromkeys(step for t in TOPICS.values() for step in plan(found, t, broker))]
     if dry_run:
         for step in steps:
             sys.stdout.write(f"-- {step.does}\n{step.statement};\n\n")
+        if not steps:
+            sys.stdout.write("-- nothing to do\n")
     elif steps and not yes:
         for step in steps:
             sys.stdout.write(f"{step.does}\n")

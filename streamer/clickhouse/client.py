@@ -43,6 +43,8 @@ class Client:
                 "a URL with a password shows it to every user of the machine",
                 "give the user and the password apart from the URL",
             )
+        if not url.startswith(("http://", "https://")):
+            raise UsageError(f"{url} is no URL", "such as http://localhost:8123")
         self.url = url.rstrip("/")
         self.user = user
         self._headers = {"X-ClickHouse-User": user, "X-ClickHouse-Key": password}
@@ -72,7 +74,7 @@ class Client:
             ):
                 body = await response.read()
         except aiohttp.InvalidURL:
-            raise NoAnswer(f"{self.url} is no URL", "such as http://localhost:8123") from None
+            raise UsageError(f"{self.url} is no URL", "such as http://localhost:8123") from None
         except (aiohttp.ClientError, OSError) as error:
             raise NoAnswer(f"no ClickHouse at {self.url}: {_reason(error)}") from None
         if response.status != OK:

@@ -106,7 +106,7 @@ async def test_dry_run_then_asked_then_done_then_again(
     for option in ("--yes", "--dry-run"):
         again = apply(clickhouse.url, "--database", database, option)
         assert again.stdout == (
-            ""
+            "-- nothing to do\n"
             if option == "--dry-run"
             else f"ClickHouse at {clickhouse.url} already has the tables of version 2"
             f" in the database {database}\n"
@@ -184,7 +184,7 @@ async def test_from_version_1_no_row_is_lost_or_doubled(
     ] == 3500
 
 
-@pytest.mark.parametrize("steps", [2, 5, 26])
+@pytest.mark.parametrize("steps", [5, 20])
 async def test_a_migration_that_was_interrupted_is_finished(
     clickhouse: ClickHouse, database: str, steps: int
 ) -> None:

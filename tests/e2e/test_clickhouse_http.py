@@ -14,6 +14,7 @@ import pytest
 
 from streamer.clickhouse.client import Client, NoAnswer, ServerError
 from streamer.demo.kafka import free_ports
+from streamer.errors import UsageError
 
 if TYPE_CHECKING:
     from streamer.demo.clickhouse import ClickHouse
@@ -137,8 +138,9 @@ async def test_our_client_with_nobody_there() -> None:
         NoAnswer, match=f"no ClickHouse at http://127.0.0.1:{port}: Connection refused"
     ):
         await Client(f"http://127.0.0.1:{port}").query("SELECT 1")
-    with pytest.raises(NoAnswer, match="is no URL"):
-        await Client("localhost").query("SELECT 1")
+    for wrong in ("localhost", "localhost:8123", "http://", "http://:a"):
+        with pytest.raises(UsageError, match="is no URL"):
+            await Client(wrong).query("SELECT 1")
 
 
 async def test_stopped_and_started_again_it_has_its_data(mortal_clickhouse: ClickHouse) -> None:

@@ -123,6 +123,7 @@ def test_without_a_command_it_helps(capsys: pytest.CaptureFixture[str]) -> None:
         ("clickhouse apply", "missing option"),
         ("clickhouse apply --url http://a --yes --dry-run", "contradict"),
         ("clickhouse apply --url http://a:b@c --yes", "shows it to every user"),
+        ("clickhouse apply --url a:8123 --yes", "is no URL"),
         ("clickhouse apply --url http://a --database a.b", "letters, digits and _"),
         ("elasticsearch", "missing command"),
         ("kibana", "missing command"),
