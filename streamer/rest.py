@@ -17,6 +17,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 TIMEOUT_S = 30.0
+CONNECT_S = 10.0
+
+
+class NoAnswer(StreamerError):
+    """Nothing answered, or something that is not what was asked for."""
 
 
 class Server:
@@ -32,9 +37,17 @@ class Server:
         password: str | None = None,
         api_key: str | None = None,
         ca_file: Path | None = None,
+        timeout_s: float | None = TIMEOUT_S,
     ) -> None:
-        self.url = url.rstrip("/")
         self._hint = f"its address is such as {such_as}"
+        if "@" in url:
+            raise UsageError(
+                "a URL with a password shows it to every user of the machine",
+                "give the user and the password apart from the URL",
+            )
+        if not url.startswith(("http://", "https://")):
+            raise UsageError(f"{url} is no URL", self._hint)
+        self.url = url.rstrip("/")
         self._headers = dict(headers)
         if api_key is not None:
             self._headers["Authorization"] = f"ApiKey {api_key}"
@@ -42,6 +55,7 @@ class Server:
             pair = base64.b64encode(f"{user}:{password or ''}".encode()).decode()
             self._headers["Authorization"] = f"Basic {pair}"
         self._ca_file = ca_file
+        self._timeout = aiohttp.ClientTimeout(total=timeout_s, sock_connect=CONNECT_S)
 
     @property
     def anonymous(self) -> bool:
@@ -49,17 +63,24 @@ class Server:
         return "Authorization" not in self._headers
 
     async def request(
-        self, method: str, path: str, body: bytes | aiohttp.FormData | None = None
+        self,
+        method: str,
+        path: str,
+        body: bytes | aiohttp.FormData | None = None,
+        options: Mapping[str, str] | None = None,
     ) -> tuple[int, bytes]:
-        """The status and the body of the answer, whatever they are; no redirect is followed."""
-        timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
+        """The status and the body of the answer, whatever they are; no redirect is followed.
+
+        `options` are what the URL has behind its path.
+        """
         try:
             async with (
-                aiohttp.ClientSession(headers=self._headers, timeout=timeout) as session,
+                aiohttp.ClientSession(headers=self._headers, timeout=self._timeout) as session,
                 session.request(
                     method,
                     f"{self.url}/{path}",
                     data=body,
+                    params=options,
                     ssl=self._tls(),
                     allow_redirects=False,
                 ) as response,
@@ -73,15 +94,13 @@ class Server:
                 "give the authority that signed it: --ca-file FILE",
             ) from None
         except TimeoutError:
-            raise StreamerError(
-                f"{self.url} did not answer within {TIMEOUT_S:g} s", self._hint
-            ) from None
+            raise NoAnswer(f"{self.url} did not answer in time", self._hint) from None
         except (aiohttp.ClientError, OSError) as error:
-            raise StreamerError(f"no answer from {self.url}: {_told(error)}", self._hint) from None
+            raise NoAnswer(f"no answer from {self.url}: {_told(error)}", self._hint) from None
 
-    def stranger(self, what: str, hint: str | None = None) -> StreamerError:
+    def stranger(self, what: str, hint: str | None = None) -> NoAnswer:
         """The error that something else listens there."""
-        return StreamerError(f"what answers at {self.url} is not {what}", hint or self._hint)
+        return NoAnswer(f"what answers at {self.url} is not {what}", hint or self._hint)
 
     def _tls(self) -> ssl.SSLContext | bool:
         if self._ca_file is None:

@@ -1,13 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """`streamer clickhouse`"""
 
-import os
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-PASSWORD = "STREAMER_CLICKHOUSE_PASSWORD"  # noqa: S105 - where it is, not what it is
+from streamer.cli.options import (
+    CaFileOption,
+    DryRunOption,
+    PasswordFileOption,
+    UserOption,
+    YesOption,
+    refuse_both,
+    secret,
+)
+
+PASSWORD_VARIABLE = "STREAMER_CLICKHOUSE_PASSWORD"  # noqa: S105 - its name
 
 
 def apply(
@@ -17,11 +25,9 @@ def apply(
             "--url", metavar="URL", help="The server's HTTP interface.", show_default=False
         ),
     ],
-    user: Annotated[str, typer.Option("--user", metavar="NAME")] = "default",
-    password_file: Annotated[
-        Path | None,
-        typer.Option("--password-file", metavar="FILE", help=f"Or set {PASSWORD}."),
-    ] = None,
+    user: UserOption = None,
+    password_file: PasswordFileOption = None,
+    ca_file: CaFileOption = None,
     database: Annotated[str, typer.Option("--database", metavar="NAME")] = "streamer",
     broker: Annotated[
         str | None,
@@ -31,14 +37,16 @@ def apply(
             help="Kafka, as ClickHouse reaches it. Not needed where a consumer exists.",
         ),
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the SQL, do nothing.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Do it.")] = False,
+    dry_run: DryRunOption = False,
+    yes: YesOption = False,
 ) -> None:
     """Make ClickHouse's tables, or bring older ones to this version.
 
-    Without --yes it only says what it would do. Rows of an older version are
-    copied, and kept beside the new table; the consumers go on where they were.
-    Tables that streamer did not make are never touched.
+    Without --yes it only says what it would do, and with --dry-run prints its SQL.
+    Rows of an older version are copied, and kept beside the new table; the consumers
+    go on where they were. Tables that streamer did not make are never touched.
+
+    The password is read from a file or from the variable STREAMER_CLICKHOUSE_PASSWORD.
 
     Examples:
 
@@ -49,19 +57,17 @@ def apply(
     """
     import asyncio
 
-    from streamer.cli.options import refuse_both
     from streamer.clickhouse.apply import apply as apply_tables
     from streamer.clickhouse.client import Client
 
     refuse_both("--dry-run", dry_run or None, "--yes", yes or None)
-    client = Client(url, user=user, password=_password(password_file))
+    client = Client(
+        url,
+        user=user or "default",
+        password=secret("--password-file", password_file, PASSWORD_VARIABLE) or "",
+        ca_file=ca_file,
+    )
     code = asyncio.run(
         apply_tables(client, database=database, broker=broker, dry_run=dry_run, yes=yes)
     )
     raise typer.Exit(code)
-
-
-def _password(file: Path | None) -> str:
-    if file is None:
-        return os.environ.get(PASSWORD, "")
-    return file.read_text(encoding="utf-8").rstrip("\n")

@@ -3,23 +3,21 @@
 
 from __future__ import annotations
 
-import errno
-import os
 import re
 from typing import TYPE_CHECKING, Any
 
-import aiohttp
 import orjson
 
-from streamer.errors import StreamerError, UsageError
+from streamer.errors import StreamerError
+from streamer.rest import NoAnswer, Server
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
 OK = 200
 AUTHENTICATION_FAILED = 516
 CODE = re.compile(r"Code: (\d+)\. DB::Exception: ")
-CONNECT_S = 10.0
 
 
 class ServerError(StreamerError):
@@ -30,24 +28,26 @@ class ServerError(StreamerError):
         self.code = code
 
 
-class NoAnswer(StreamerError):
-    """Nothing that speaks ClickHouse's HTTP interface answered."""
-
-
 class Client:
     """One server. Each statement is a request of its own: nothing is kept between two."""
 
-    def __init__(self, url: str, *, user: str = "default", password: str = "") -> None:
-        if "@" in url:
-            raise UsageError(
-                "a URL with a password shows it to every user of the machine",
-                "give the user and the password apart from the URL",
-            )
-        if not url.startswith(("http://", "https://")):
-            raise UsageError(f"{url} is no URL", "such as http://localhost:8123")
-        self.url = url.rstrip("/")
+    def __init__(
+        self, url: str, *, user: str = "default", password: str = "", ca_file: Path | None = None
+    ) -> None:
+        self._server = Server(
+            url,
+            such_as="http://localhost:8123",
+            headers={},
+            user=user,
+            password=password,
+            ca_file=ca_file,
+            timeout_s=None,  # a statement may copy a table
+        )
         self.user = user
-        self._headers = {"X-ClickHouse-User": user, "X-ClickHouse-Key": password}
+
+    @property
+    def url(self) -> str:
+        return self._server.url
 
     async def query(
         self, statement: str, parameters: Mapping[str, str] | None = None
@@ -66,18 +66,8 @@ class Client:
         return rows
 
     async def _post(self, statement: str, options: Mapping[str, str]) -> bytes:
-        timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S)
-        try:
-            async with (
-                aiohttp.ClientSession(headers=self._headers, timeout=timeout) as session,
-                session.post(self.url, params=options, data=statement.encode()) as response,
-            ):
-                body = await response.read()
-        except aiohttp.InvalidURL:
-            raise UsageError(f"{self.url} is no URL", "such as http://localhost:8123") from None
-        except (aiohttp.ClientError, OSError) as error:
-            raise NoAnswer(f"no ClickHouse at {self.url}: {_reason(error)}") from None
-        if response.status != OK:
+        status, body = await self._server.request("POST", "", statement.encode(), options)
+        if status != OK:
             raise self._refusal(body.decode(errors="replace"))
         return body
 
@@ -88,8 +78,8 @@ class Client:
         return ServerError(int(found[1]), text[found.start() :].strip())
 
     def _stranger(self) -> NoAnswer:
-        return NoAnswer(
-            f"what answers at {self.url} is not ClickHouse's HTTP interface",
+        return self._server.stranger(
+            "ClickHouse's HTTP interface",
             "it listens on port 8123, 8443 with TLS; 9000 and 9440 are for clickhouse-client",
         )
 
@@ -97,11 +87,3 @@ class Client:
 def escaped(value: str) -> str:
     """A parameter's value as ClickHouse reads it: as a field of a TSV row."""
     return value.replace("\\", "\\\\").replace("\t", "\\t").replace("\n", "\\n")
-
-
-def _reason(error: Exception) -> str:
-    inner = getattr(error, "os_error", error)
-    number = getattr(inner, "errno", None)
-    if isinstance(number, int) and number in errno.errorcode:
-        return os.strerror(number)  # asyncio's own words name the address again
-    return str(inner) or type(inner).__name__

@@ -11,10 +11,11 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from streamer import schema
-from streamer.clickhouse.client import Client, NoAnswer
+from streamer.clickhouse.client import Client
 from streamer.demo.kafka import free_ports
 from streamer.demo.processes import Process
 from streamer.errors import StreamerError
+from streamer.rest import NoAnswer
 from streamer.schema.clickhouse import statements
 
 if TYPE_CHECKING:

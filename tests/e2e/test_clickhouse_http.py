@@ -12,9 +12,10 @@ from urllib.parse import urlencode
 
 import pytest
 
-from streamer.clickhouse.client import Client, NoAnswer, ServerError
+from streamer.clickhouse.client import Client, ServerError
 from streamer.demo.kafka import free_ports
 from streamer.errors import UsageError
+from streamer.rest import NoAnswer
 
 if TYPE_CHECKING:
     from streamer.demo.clickhouse import ClickHouse
@@ -135,7 +136,7 @@ async def test_our_client(clickhouse: ClickHouse) -> None:
 async def test_our_client_with_nobody_there() -> None:
     (port,) = free_ports("127.0.0.1", 1)
     with pytest.raises(
-        NoAnswer, match=f"no ClickHouse at http://127.0.0.1:{port}: Connection refused"
+        NoAnswer, match=f"no answer from http://127.0.0.1:{port}: Connection refused"
     ):
         await Client(f"http://127.0.0.1:{port}").query("SELECT 1")
     for wrong in ("localhost", "localhost:8123", "http://", "http://:a"):
