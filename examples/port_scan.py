@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tells who opens connections to twenty ports of one host within a minute.
+"""Tells who opens connections to twenty ports of one host within one minute of the clock.
 
     python port_scan.py broker:9092
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who sent the most bytes among the last million packets that Kafka still has; by DuckDB.
+"""Who sent the most bytes, among the oldest million packets that Kafka still has; by DuckDB.
 
 python top_talkers.py broker:9092
 """

@@ -4,10 +4,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from dataclasses import dataclass, field
-from typing import Generic
+from typing import TYPE_CHECKING, Any, Generic
 
 from streamer.consume.stream import E, Source, Stream
+
+if TYPE_CHECKING:
+    from aiokafka import ConsumerRecord
 
 
 @dataclass(slots=True)
@@ -19,11 +23,16 @@ class Batch(Generic[E]):
 
 
 class Batches(Stream[E]):
-    """A batch counts as processed when the next one is asked for."""
+    """A batch counts as processed when the next one is asked for.
+
+    Whoever gives up waiting for a batch (a time-out of his own, an error of `on_rejected`) loses
+    nothing: it goes on being filled by the next call.
+    """
 
     def __init__(self, source: Source[E]) -> None:
         super().__init__(source)
         self._given: dict[int, int] = {}
+        self._begin()
 
     async def batch(self, most: int, timeout_s: float) -> Batch[E]:
         """At most so many events, as soon as there are so many or the time is over."""
@@ -31,16 +40,30 @@ class Batches(Stream[E]):
         await self._commit_in_time()
         loop = asyncio.get_running_loop()
         deadline_s = loop.time() + timeout_s
-        batch: Batch[E] = Batch()
-        while (room := most - len(batch.events)) and (left_s := deadline_s - loop.time()) > 0:
+        while True:
+            self._take_pending()
+            room, left_s = most - len(self._open.events), deadline_s - loop.time()
+            if room <= 0 or left_s <= 0:
+                break
             for records in await self._reader.poll(room, left_s):
-                for record in records:
-                    event = self._event(record)
-                    if event is not None and record.value is not None:
-                        batch.events.append(event)
-                        batch.texts.append(record.value)
-                self._given[records[-1].partition] = records[-1].offset + 1
+                self._pending.extend(records)
+        batch, self._given = self._open, self._taken
+        self._begin()
         return batch
+
+    def _begin(self) -> None:
+        self._open: Batch[E] = Batch()
+        self._taken: dict[int, int] = {}  # by partition: the offset after the last one in it
+        self._pending: deque[ConsumerRecord[Any, Any]] = deque()
+
+    def _take_pending(self) -> None:
+        while self._pending:
+            record = self._pending.popleft()
+            self._taken[record.partition] = record.offset + 1
+            event = self._event(record)
+            if event is not None and record.value is not None:
+                self._open.events.append(event)
+                self._open.texts.append(record.value)
 
     def _finish(self) -> None:
         self._processed |= self._given
@@ -48,3 +71,4 @@ class Batches(Stream[E]):
 
     def _drop(self) -> None:
         self._given = {}
+        self._begin()

@@ -124,6 +124,9 @@ class _Compiler:
                 and (found := _RANGE.fullmatch(value.text))
             ):
                 ends = [self._scalar(type(value)(end, value.at), field) for end in found.groups()]
+                if ends[0] > ends[1]:
+                    message = f"{value.text} is no range: it ends before it begins"
+                    raise FilterError(message, self._text, value.at)
                 ranges.append(range(ends[0], ends[1] + 1))
             else:
                 exact.add(self._scalar(value, field))
@@ -195,6 +198,13 @@ class _Compiler:
                 self._text,
                 value.at,
                 _nearest(value.text, field.values) or f"it is one of {', '.join(field.values)}",
+            )
+        if field.pattern and not re.search(field.pattern, value.text):
+            raise FilterError(
+                f"{field.name} is never {value.text!r}",
+                self._text,
+                value.at,
+                f"it is written as {field.example}",
             )
         return value.text
 

@@ -35,7 +35,8 @@ class Events(Stream[E]):
     def tables(self, *, rows: int = 10_000, wait_s: float = 1.0) -> Tables[E]:
         """The same events as Arrow tables (pyarrow), in place of one by one.
 
-        A table has at most `rows` rows, and fewer if no more came within `wait_s`; never none.
+        A table has at most `rows` rows, and fewer if so many did not come within `wait_s`; never
+        none.
         """
         return Tables(self._source, rows=rows, wait_s=wait_s)
 

@@ -128,8 +128,10 @@ class Stream(Generic[E]):
         Brokers that do not answer in time are logged, and told later.
         """
         self._committed_at_s = asyncio.get_running_loop().time()
-        if await self._reader.commit(self._processed):
-            self._processed.clear()
+        told = dict(self._processed)
+        if await self._reader.commit(told):
+            # what was processed meanwhile stays to be told
+            self._processed = dict(self._processed.items() - told.items())
 
     async def _commit_in_time(self) -> None:
         if asyncio.get_running_loop().time() - self._committed_at_s >= COMMIT_EVERY_S:

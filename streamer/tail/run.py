@@ -40,13 +40,13 @@ def command(
     as_json: bool,
 ) -> ExitCode:
     """Follow the topic. A closing line on standard error tells losses, if there were any."""
-    for name in ("aiokafka", "asyncio"):  # what matters of it is said here, in better words
-        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
     is_stats = topic in (kafka.stats_topic, STATS.name)
     record, table = (Stats, STATS) if is_stats else (Packet, PACKETS)
     source: Source[Any] = Source(kafka, record, table, topic, start=start, where=where)
     batches = Batches(source)
     output = _Json() if as_json else _Columns(is_stats=is_stats)
+    for name in ("aiokafka", "asyncio"):  # what matters of it is said here, in better words
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(_follow(batches, output, count))

@@ -23,9 +23,9 @@ TEMPLATE = "_index_template/logs-streamer.packet"
 
 
 @pytest.fixture
-def bare(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Elasticsearch]:
+def bare() -> Iterator[Elasticsearch]:
     """A server that nothing was applied to."""
-    server = ElasticsearchServer(tmp_path_factory.mktemp("elasticsearch"))
+    server = ElasticsearchServer()
     start_or_skip(server)
     yield server.client
     server.kill()
@@ -149,7 +149,7 @@ def test_what_stands_in_the_way(bare: Elasticsearch) -> None:
 
 
 def test_users_and_passwords(tmp_path: Path) -> None:
-    server = ElasticsearchServer(tmp_path / "secure", SECURITY, USERS)
+    server = ElasticsearchServer(SECURITY, USERS)
     start_or_skip(server)
     try:
         at = ("apply", "--url", server.url, "--dry-run")

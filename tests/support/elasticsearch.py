@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -16,7 +18,7 @@ import pytest
 from streamer.demo.kafka import find_java, free_ports
 from streamer.demo.processes import Process
 from streamer.errors import StreamerError
-from tests.support.requirements import require
+from tests.support.requirements import others_can_read, require
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -36,8 +38,9 @@ JVM_OPTIONS = """\
 -XX:TieredStopAtLevel=1
 -Djava.io.tmpdir=${ES_TMPDIR}
 """
-# It refuses to run as root: here root is a user of another number, and still owns the files.
-NOT_ROOT = ("unshare", "--user", "--map-user=1000", "--map-group=1000", "--")
+# It refuses to run as root: then it runs as nobody, in a folder of nobody's.
+NOBODY = 65534
+AS_NOBODY = ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "--")
 
 
 class Elasticsearch:
@@ -120,15 +123,14 @@ class ElasticsearchServer:
 
     def __init__(
         self,
-        folder: Path,
         settings: Mapping[str, object] | None = None,
         files: Mapping[str, str] | None = None,
     ) -> None:
-        self.folder = folder
         self._settings = dict(settings or {})
         self._files = dict(files or {})  # beside its configuration
         self._process: Process | None = None
         self._ports: list[int] = []
+        self._folder: Path | None = None
 
     @property
     def url(self) -> str:
@@ -147,19 +149,28 @@ class ElasticsearchServer:
                 hint="fetch it with: make var/elasticsearch/.complete",
             )
         self._ports = free_ports(ADDRESS, 2)
-        configuration, temporary = self.folder / "config", self.folder / "tmp"
-        configuration.mkdir(parents=True)
+        # not below pytest's folder, which is closed to other users
+        self._folder = folder = Path(tempfile.mkdtemp(prefix="streamer-elasticsearch-"))
+        is_root = os.geteuid() == 0
+        home = homes[-1]
+        if is_root and not others_can_read(home):
+            home = shutil.copytree(home, folder / "home")
+        configuration, temporary = folder / "config", folder / "tmp"
+        configuration.mkdir()
         temporary.mkdir()
         (configuration / "jvm.options").write_text(JVM_OPTIONS)
-        log4j = homes[-1] / "config" / "log4j2.properties"
+        log4j = home / "config" / "log4j2.properties"
         (configuration / "log4j2.properties").write_bytes(log4j.read_bytes())
-        (configuration / "elasticsearch.yml").write_text(self._configuration())
+        (configuration / "elasticsearch.yml").write_text(self._configuration(folder))
         for name, text in self._files.items():
             (configuration / name).write_text(text)
+        if is_root:
+            for path in (folder, *folder.rglob("*")):
+                os.chown(path, NOBODY, NOBODY)
         self._process = Process(
             "Elasticsearch",
-            [*(NOT_ROOT if os.geteuid() == 0 else ()), str(homes[-1] / "bin" / "elasticsearch")],
-            log=self.folder / "elasticsearch.log",
+            [*(AS_NOBODY if is_root else ()), str(home / "bin" / "elasticsearch")],
+            log=folder / "elasticsearch.log",
             environment={
                 "PATH": os.environ["PATH"],
                 "ES_JAVA_HOME": str(find_java().resolve().parents[1]),
@@ -173,15 +184,18 @@ class ElasticsearchServer:
         if self._process is not None:
             self._process.kill()
             self._process = None
+        if self._folder is not None:
+            shutil.rmtree(self._folder)
+            self._folder = None
 
-    def _configuration(self) -> str:
+    def _configuration(self, folder: Path) -> str:
         settings: dict[str, object] = {
             "discovery.type": "single-node",
             "network.host": ADDRESS,
             "http.port": self._ports[0],
             "transport.port": self._ports[1],
-            "path.data": str(self.folder / "data"),
-            "path.logs": str(self.folder / "logs"),
+            "path.data": str(folder / "data"),
+            "path.logs": str(folder / "logs"),
             "xpack.security.enabled": False,
             # a disk that is nearly full is no reason for a test to fail
             "cluster.routing.allocation.disk.threshold_enabled": False,
@@ -213,9 +227,9 @@ def start_or_skip(server: ElasticsearchServer) -> None:
 
 
 @pytest.fixture(scope="session")
-def elasticsearch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Elasticsearch]:
+def elasticsearch() -> Iterator[Elasticsearch]:
     """One server for the whole run, without security; use indices of your own."""
-    server = ElasticsearchServer(tmp_path_factory.mktemp("elasticsearch"))
+    server = ElasticsearchServer()
     start_or_skip(server)
     yield server.client
     server.kill()

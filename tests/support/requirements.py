@@ -19,8 +19,13 @@ def require(condition: bool, reason: str) -> None:
     pytest.skip(reason)
 
 
+def others_can_read(path: Path) -> bool:
+    """Whether other users get there."""
+    return all(folder.stat().st_mode & 0o005 == 0o005 for folder in (path, *path.parents))
+
+
 def skip_unless_others_can_read() -> None:
     """Skips, in CI too, where other users can't read the checkout: /root is a place to have it."""
-    folders = [*Path(__file__).resolve().parents, *Path(sys.executable).absolute().parents]
-    if not all(folder.stat().st_mode & 0o005 == 0o005 for folder in folders):
+    places = (Path(__file__).resolve().parent, Path(sys.executable).absolute().parent)
+    if not all(map(others_can_read, places)):
         pytest.skip("this folder is closed to other users")
