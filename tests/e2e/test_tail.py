@@ -141,9 +141,8 @@ def test_head_ends_it_quietly(servers: str, topic: str) -> None:
     assert len(done.stdout.splitlines()) == 3
 
 
-def test_statistics_have_their_own_columns(kafka: EmbeddedKafka) -> None:
-    servers = kafka.bootstrap_servers
-    make_topic(servers, STATS.name, 1)
+def test_statistics_have_their_own_columns(servers: str, topic: str) -> None:
+    """Also in a topic of another name, which the settings know to be that of statistics."""
     values: dict[str, Any] = {"keyword": "run-1", "date_nanos": "2026-11-23T10:00:05.000000001Z"}
     values["counts"] = {}
     record: dict[str, Any] = {}
@@ -153,8 +152,10 @@ def test_statistics_have_their_own_columns(kafka: EmbeddedKafka) -> None:
             node = node.setdefault(name, {})
         node[field.path[-1]] = values.get(field.type, 1000 + place)
     record["event"]["sequence"] = 0
-    send(servers, STATS.name, record)
-    done = tail(servers, STATS.name, "--from", "start", "-n", "1", "-w", "ledger.lost > 0")
+    send(servers, topic, record)
+    named = os.environ | {"STREAMER_KAFKA__STATS_TOPIC": topic}
+    options = ("--from", "start", "-n", "1", "-w", "ledger.lost > 0")
+    done = tail(servers, topic, *options, env=named)
     assert (done.returncode, done.stderr) == (0, "")
     packets, records = record["ledger"]["packets"], record["ledger"]["records"]
     assert done.stdout.split() == [
